@@ -1,0 +1,47 @@
+# Everything works from a clean clone with Python >= 3.11 and make; the first target to run sets up .venv.
+# ARGS is handed on: make test ARGS="-k signature"
+
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup clients demo test check fmt bench mutants lock clean
+
+help: ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+setup: ## Make or update .venv
+	@scripts/setup.sh
+
+clients: setup
+	@scripts/node.sh
+
+demo: setup ## See a prediction ring back, in a minute
+	$(BIN)/python demo/demo.py $(ARGS)
+
+test: clients ## Run all tests
+	$(BIN)/pytest $(ARGS)
+
+check: setup ## Lint, formatting, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: setup ## Format and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup ## Measure
+	$(BIN)/python bench/run.py $(ARGS)
+
+mutants: clients ## Break each promise on purpose; its test must notice
+	$(BIN)/python tests/mutants/run.py $(ARGS)
+
+lock: setup ## Lock the requirements anew (UPGRADE=1: newer versions)
+	@scripts/lock.sh
+
+clean: ## Remove what make made; never data
+	rm -rf $(BIN:/bin=) tests/clients/node_modules .demo .bench .mutants .fresh
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench demo -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,72 @@
+"""Which version a request means, and how its input is checked.
+
+Compiled schemas are remembered by version id: a version never changes, and the versions table rebuilds them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ringback.rules.schema import InputSchema
+from ringback.store import versions
+from ringback.store.database import Database
+from ringback.words import json
+from ringback.words.errors import Invalid, NotFound
+
+_HEX_DIGITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A version that can be run."""
+
+    id: str
+    model: str
+    schema: InputSchema
+
+
+class Catalog:
+    """The models that are served; every kept version of them can be run."""
+
+    def __init__(self, database: Database, latest: Iterable[tuple[str, str]]) -> None:
+        """Take the models: (owner/name, id of its latest version) pairs."""
+        self._database = database
+        self._latest = dict(latest)
+        self._known: dict[str, Known] = {}
+
+    async def resolve(self, reference: str) -> Known:
+        """Find a version by `owner/name`, `owner/name:id` or `id`.
+
+        Raises:
+            Invalid: there is none such, in Replicate's words.
+        """
+        model, _, id_ = reference.rpartition(":") if ":" in reference else ("", "", reference)
+        if "/" in id_:
+            model, id_ = id_, self._latest.get(id_, "")
+        known = await self._get(id_.lower())
+        if known is None or (model and known.model != model):
+            raise Invalid(
+                "The specified version does not exist (or perhaps you don't have permission to use it?)",
+                title="Invalid version or not permitted",
+            )
+        return known
+
+    async def latest(self, model: str) -> Known:
+        """Find the latest version of a model.
+
+        Raises:
+            NotFound: no such model is served.
+        """
+        known = await self._get(self._latest.get(model, ""))
+        if known is None:
+            raise NotFound("The requested resource could not be found.")
+        return known
+
+    async def _get(self, id_: str) -> Known | None:
+        known = self._known.get(id_)
+        if known is not None or len(id_) != _HEX_DIGITS:
+            return known
+        version = await self._database.read(lambda tx: versions.get(tx, id_))
+        if version is None or version.model not in self._latest:
+            return None
+        schema = InputSchema(json.decode(version.openapi_schema.encode()))
+        return self._known.setdefault(id_, Known(version.id, version.model, schema))

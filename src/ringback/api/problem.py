@@ -1,0 +1,71 @@
+"""Errors as problem+json (RFC 9457), as Replicate's clients know them. The only map from error to status."""
+
+import logging
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ringback.words.errors import (
+    Conflict,
+    Invalid,
+    Malformed,
+    NotFound,
+    RingbackError,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+STATUS: dict[type[RingbackError], int] = {
+    Malformed: 400,
+    Unauthenticated: 401,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    Invalid: 422,
+    Unavailable: 503,
+}
+_PHRASES = {
+    404: "The requested resource could not be found.",
+    405: "This method is not allowed here.",
+}
+_RETRY_AFTER = {"retry-after": "1"}
+
+
+def problem(status: int, detail: str, *, title: str | None = None, **more: Any) -> Response:
+    """Make a problem+json response."""
+    body = {"title": title, "detail": detail, "status": status, **more}
+    text = msgspec.json.encode({key: value for key, value in body.items() if value is not None})
+    headers = _RETRY_AFTER if status == STATUS[Unavailable] else None
+    return Response(text, status, headers, media_type="application/problem+json")
+
+
+async def ringback_error(_request: Request, error: Exception) -> Response:
+    """Answer an error that may be shown."""
+    assert isinstance(error, RingbackError)  # noqa: S101 - registered for this type only
+    more: dict[str, Any] = {}
+    if isinstance(error, Invalid) and error.fields:
+        more["invalid_fields"] = [
+            {"type": field.type, "field": field.field, "description": field.description}
+            for field in error.fields
+        ]
+    return problem(STATUS[type(error)], error.detail, title=error.title, **more)
+
+
+async def http_error(_request: Request, error: Exception) -> Response:
+    """Answer what the router itself found: no such route, no such method."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
+    response = problem(error.status_code, _PHRASES.get(error.status_code, error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """Answer a fault of our own without showing it."""
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return problem(500, "Something went wrong in the server; its log says what.", title="Internal error")

@@ -1,0 +1,63 @@
+"""What the handlers work with, handed in by assembly."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from starlette.requests import HTTPConnection
+
+from ringback.api.auth import Authenticator
+from ringback.api.catalog import Catalog
+from ringback.api.wire import HookRules
+from ringback.rules.snapshot import Links
+from ringback.store.outbox import Outbox
+from ringback.words.ids import Entropy, PredictionIds
+
+
+class Runners(Protocol):
+    """What the API tells whoever runs predictions in this process."""
+
+    def wake(self, version: str) -> None:
+        """There is a new prediction of this version."""
+
+    def cancel(self, prediction_id: str) -> None:
+        """A prediction has been canceled."""
+
+
+class Blobs(Protocol):
+    """Where the bytes of output files are."""
+
+    def path(self, id_: str) -> object:
+        """Give the file's place on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything a handler needs.
+
+    Attributes:
+        overlap_s: how long a rotated secret goes on signing, seconds.
+        body_limit: bytes of a request's body.
+    """
+
+    outbox: Outbox
+    runners: Runners
+    blobs: Blobs
+    catalog: Catalog
+    authenticator: Authenticator
+    hooks: HookRules
+    ids: PredictionIds
+    entropy: Entropy
+    clock: Callable[[], int]
+    overlap_s: float
+    body_limit: int
+
+    @property
+    def links(self) -> Links:
+        """Where this server is reached."""
+        return self.outbox.links
+
+
+def service(connection: HTTPConnection) -> Service:
+    """Give the service of the application that handles a request."""
+    return cast("Service", connection.app.state.service)

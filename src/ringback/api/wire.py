@@ -1,0 +1,123 @@
+"""The shapes of requests: what may stand in the body that creates a prediction, and what is wrong with it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.rules.address import AddressRules, refusal
+from ringback.rules.prediction import EVENTS, Event
+from ringback.rules.schema import invalid_input
+from ringback.rules.url import endpoint_of, literal_address, origin_of, url_fault
+from ringback.store.predictions import Webhook
+from ringback.words.errors import Invalid, InvalidField
+
+_KEYS = frozenset({"version", "input", "webhook", "webhook_events_filter", "webhook_completed", "stream"})
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """The body of a create request, checked but for the input, which only the version can check."""
+
+    version: str | None
+    input: dict[str, Any]
+    webhook: Webhook | None
+
+
+@dataclass(frozen=True, slots=True)
+class HookRules:
+    """What a webhook may be.
+
+    Attributes:
+        addresses: which addresses may be dialled.
+        default_events: the filter when none is given.
+    """
+
+    addresses: AddressRules
+    default_events: frozenset[Event]
+
+
+def create(body: dict[str, Any], hooks: HookRules, *, with_version: bool) -> Create:
+    """Check a create request's body.
+
+    Args:
+        body: the JSON object.
+        hooks: what a webhook may be.
+        with_version: whether `version` is required (else it is not allowed: the path names the model).
+
+    Raises:
+        Invalid: with each fault.
+    """
+    faults: list[InvalidField] = []
+    allowed = _KEYS if with_version else _KEYS - {"version"}
+    faults += [
+        InvalidField("additional_property_not_allowed", "", f"Additional property {key[:100]} is not allowed")
+        for key in body
+        if key not in allowed
+    ]
+    version = body.get("version")
+    if with_version:
+        faults += _required(body, "version", str, "string")
+    faults += _required(body, "input", dict, "object")
+    if not isinstance(body.get("stream", False), bool | None):
+        faults.append(_type("stream", "boolean"))
+    webhook = _webhook(body, hooks, faults)
+    if faults:
+        raise invalid_input(tuple(faults[:20]))
+    return Create(version if with_version else None, body["input"], webhook)
+
+
+def _required(body: dict[str, Any], key: str, kind: type, name: str) -> list[InvalidField]:
+    if key not in body:
+        return [InvalidField("required", "", f"{key} is required")]
+    return [] if isinstance(body[key], kind) else [_type(key, name)]
+
+
+def _type(field: str, name: str) -> InvalidField:
+    return InvalidField("invalid_type", field, f"Invalid type. Expected: {name}")
+
+
+def _webhook(body: dict[str, Any], hooks: HookRules, faults: list[InvalidField]) -> Webhook | None:
+    events = _events(body.get("webhook_events_filter"), faults)
+    for key, given in (("webhook", events), ("webhook_completed", frozenset[Event]({"completed"}))):
+        url = body.get(key)
+        if url is None:
+            continue
+        if not isinstance(url, str):
+            faults.append(_type(key, "string"))
+        elif fault := _fault(url, hooks.addresses):
+            faults.append(InvalidField("format", key, f"The URL {fault}"))
+        else:
+            chosen = hooks.default_events if given is None else given
+            return Webhook(url, endpoint_of(url), origin_of(url), chosen) if chosen else None
+    return None
+
+
+def _fault(url: str, rules: AddressRules) -> str | None:
+    fault = url_fault(url)
+    if fault is not None:
+        return fault
+    address = literal_address(url)
+    reason = None if address is None else refusal(rules, address)
+    return None if reason is None else f"is refused: {reason}"
+
+
+def _events(given: Any, faults: list[InvalidField]) -> frozenset[Event] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        faults.append(_type("webhook_events_filter", "array"))
+        return None
+    options = ", ".join(f'"{event}"' for event in EVENTS)
+    faults += [
+        InvalidField("enum", f"webhook_events_filter.{place}", f"Must be one of the following: {options}")
+        for place, event in enumerate(given[:20])
+        if event not in EVENTS
+    ]
+    return frozenset(event for event in given if event in EVENTS)
+
+
+def cursor_fault() -> Invalid:
+    """Make the error for a cursor that is not ours."""
+    field = InvalidField(
+        "format", "cursor", "Not a cursor of this list: follow `next` and `previous` as given"
+    )
+    return Invalid(field.description, title="Invalid cursor", fields=(field,))

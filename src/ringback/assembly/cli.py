@@ -1,0 +1,93 @@
+"""The command line."""
+
+import logging
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from ringback import __version__
+from ringback.assembly.config import Config, ModelConfig, read_config
+from ringback.assembly.serve import World, serve
+from ringback.words.errors import SetupError
+
+_USAGE = 2
+"""The exit code for what can't be started as told."""
+
+app = typer.Typer(
+    name="ringback",
+    help="A self-hosted, Replicate-compatible predictions API with durable, signed webhooks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Give subcommands a home even while there is only one."""
+
+
+@app.command("version")
+def version_command() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command("serve")
+def serve_command(
+    context: typer.Context,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OWNER/NAME=DIR]...", help="Models: folders with a cog.yaml."),
+    ] = None,
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on [5050]; 0 takes a free one.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder for the data [ringback-data].")] = None,
+    public_url: Annotated[str | None, typer.Option(help="How this server is reached from outside.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with these and all other settings.")
+    ] = None,
+) -> None:
+    """Serve models: the API, the queue, the models' processes and the webhooks, in one process."""
+    settings = Config() if config is None else read_config(config)
+    given: dict[str, Any] = {"host": host, "port": port, "data": data, "public_url": public_url}
+    server = replace(settings.server, **{name: value for name, value in given.items() if value is not None})
+    named = dict(_model(text) for text in models or [])
+    settings = replace(settings, server=server, models={**settings.models, **named})
+    _log_to_stderr(server.log_level)
+    uvloop.run(serve(settings, context.obj or World(token=os.environ.get("REPLICATE_API_TOKEN") or None)))
+
+
+def _model(text: str) -> tuple[str, ModelConfig]:
+    name, sign, folder = text.partition("=")
+    if not sign or not folder:
+        raise SetupError(f"model {text!r}: expected OWNER/NAME=DIR")
+    return name, ModelConfig(folder)
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+
+
+def main(world: World | None = None) -> None:
+    """Run the command line; what can't be started is one line and exit code 2.
+
+    Args:
+        world: what `serve` takes from outside, if that is not the real world.
+    """
+    try:
+        app(obj=world)
+    except SetupError as error:
+        typer.echo(f"ringback: {error}", err=True)
+        sys.exit(_USAGE)

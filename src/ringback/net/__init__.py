@@ -1,0 +1,1 @@
+"""Floor 2, net: connections that go only where the address rules allow."""

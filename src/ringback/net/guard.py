@@ -1,0 +1,215 @@
+"""The connector for everything this server sends to addresses that others chose: webhooks and input files.
+
+Two gates, both by `rules.address.refusal`: the resolver drops the answers that are forbidden, so that a name
+with public and private addresses dials the public ones and says truthfully why they fail; the socket factory
+judges once more whatever is really dialled, which is also the only gate for literal addresses. A name that
+changes its answer between a check and the connection gains nothing: what is judged is what is dialled.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from ipaddress import ip_address
+from typing import Any, Literal
+
+from aiohttp import ClientConnectorError, TCPConnector
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from ringback.rules.address import AddressRules, refusal
+
+Lookup = Callable[..., list[tuple[Any, ...]]]
+SockAddress = tuple[str, int] | tuple[str, int, int, int]
+AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
+
+_LOOKUPS_AT_ONCE = 64  # a hanging name holds one thread, whatever waits for it
+
+
+class RefusedAddress(OSError):
+    """The rules forbid every address there was to dial; nothing was sent.
+
+    aiohttp wraps it in its own errors; `refused_address` finds it again.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def refused_address(error: BaseException) -> RefusedAddress | None:
+    """The refusal that `error`, raised by a request through `guarded_connector`, comes from, if it does."""
+    if isinstance(error, ClientConnectorError):
+        error = error.os_error
+    return error if isinstance(error, RefusedAddress) else None
+
+
+class Trail:
+    """How far a request has come, for the one who must say where it stopped.
+
+    Attributes:
+        phase: what it is busy with; "pooled" until a connection has to be made, which it stays when a kept
+            one is used.
+        is_fresh: whether a connection had to be made.
+        is_resent: whether it went out a second time; for the one who sends it to note.
+    """
+
+    __slots__ = ("is_fresh", "is_resent", "phase")
+
+    def __init__(self) -> None:
+        self.phase: Literal["pooled", "resolving", "connecting", "tls", "answer"] = "pooled"
+        self.is_fresh = False
+        self.is_resent = False
+
+
+# Set it before a request to follow that request. A context variable reaches the hooks below through aiohttp,
+# also where happy eyeballs dials in tasks of its own, at a fraction of the cost of aiohttp's tracing.
+TRAIL: ContextVar[Trail | None] = ContextVar("ringback_trail", default=None)
+
+
+def _step(phase: Literal["resolving", "connecting", "tls"]) -> None:
+    trail = TRAIL.get()
+    if trail is not None:
+        trail.phase = phase
+        trail.is_fresh = True
+
+
+class GuardedResolver(AbstractResolver):
+    """The system's resolver, without the answers that the rules forbid.
+
+    It has threads of its own, and lookups of one name that are under way at the same time are one lookup:
+    a name server that hangs costs one thread for its name and nothing for anyone else.
+    """
+
+    def __init__(self, rules: AddressRules, lookup: Lookup = socket.getaddrinfo) -> None:
+        self._rules = rules
+        self._lookup = lookup
+        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="resolver")
+        self._under_way: dict[tuple[str, int], asyncio.Future[list[tuple[Any, ...]]]] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Look `host` up; at least one address, each allowed.
+
+        Raises:
+            RefusedAddress: it has addresses and the rules forbid all of them.
+            socket.gaierror: it has none, or they can't be found out.
+        """
+        _step("resolving")
+        results, reason = [], None
+        for found_family, _, _, _, address in await self._answers(host, family):
+            text = f"{address[0]}%{address[3]}" if len(address) > 2 and address[3] else str(address[0])  # noqa: PLR2004 -- the scope of an IPv6 address
+            refused = _judge(self._rules, text)
+            reason = reason or refused
+            if refused is None:
+                results.append(_result(host, text, port, found_family))
+        if results:
+            return results
+        if reason is not None:
+            raise RefusedAddress(reason)
+        raise socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
+
+    async def _answers(self, host: str, family: int) -> list[tuple[Any, ...]]:
+        key = host, family
+        lookup = self._under_way.get(key)
+        if lookup is None:
+            lookup = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, host, family)
+            self._under_way[key] = lookup
+            lookup.add_done_callback(lambda done: self._forget(key, done))
+        return await asyncio.shield(lookup)
+
+    def _ask(self, host: str, family: int) -> list[tuple[Any, ...]]:
+        try:
+            return self._lookup(host, None, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
+        except UnicodeError as error:  # the host's text has no form in the DNS
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from error
+
+    def _forget(self, key: tuple[str, int], done: asyncio.Future[list[tuple[Any, ...]]]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # all who waited may have given up; asyncio would report it as never seen
+
+    async def close(self) -> None:
+        """Start no more lookups. Those under way end by themselves."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def guarded_connector(
+    rules: AddressRules,
+    *,
+    limit: int = 0,
+    force_close: bool = False,
+    resolver: AbstractResolver | None = None,
+    tls: ssl.SSLContext | None = None,
+    receive_buffer: int | None = None,
+) -> TCPConnector:
+    """Make a connector that dials only what `rules` allow, judged at each dial. Call it in a running loop.
+
+    Args:
+        rules: what may be dialled.
+        limit: connections at the same time, 0 for any number.
+        force_close: never keep a connection for another request.
+        resolver: looks names up, closed by who gave it; a `GuardedResolver` of its own when None.
+        tls: verifies the peers; the system's authorities when None.
+        receive_buffer: bytes the kernel may buffer per connection; its own choice when None. Bounds how much
+            of a hostile answer arrives at once.
+    """
+
+    def dial(info: AddrInfo) -> socket.socket:
+        family, kind, protocol, _, address = info
+        _step("connecting")
+        reason = _judge(rules, str(address[0]))
+        if reason is not None:
+            raise RefusedAddress(reason)
+        dialled = socket.socket(family, kind, protocol)
+        if receive_buffer is not None:
+            dialled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        return dialled
+
+    return TCPConnector(
+        limit=limit,
+        force_close=force_close,
+        use_dns_cache=False,  # an answer is judged when it is dialled, not remembered
+        resolver=resolver or GuardedResolver(rules),
+        ssl=tls or tls_context(),
+        socket_factory=dial,
+    )
+
+
+class _FollowedContext(ssl.SSLContext):
+    """Marks the trail when a handshake begins; asyncio has no other hook between connect and TLS."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        _step("tls")
+        return super().wrap_bio(*args, **kwargs)
+
+
+def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
+    """Make a context that verifies peers by the system's authorities, and by those in `ca_file` (PEM) too.
+
+    Raises:
+        OSError: `ca_file` can't be read, or holds no certificates (ssl.SSLError).
+    """
+    context = _FollowedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    context.set_alpn_protocols(("http/1.1",))
+    if ca_file is not None:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+def _judge(rules: AddressRules, text: str) -> str | None:
+    try:
+        address = ip_address(text)
+    except ValueError:  # 127.1 and the like: whatever would be dialled, it has not been judged
+        return f"{text} is not written as an address"
+    return refusal(rules, address)
+
+
+def _result(host: str, address: str, port: int, family: int) -> ResolveResult:
+    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return ResolveResult(
+        hostname=host, host=address, port=port, family=family, proto=socket.IPPROTO_TCP, flags=flags
+    )

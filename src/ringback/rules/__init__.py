@@ -1,0 +1,1 @@
+"""Floor 1, rules: pure decisions. No I/O, no clock and no randomness of their own."""

@@ -1,0 +1,131 @@
+"""A prediction as JSON: the body of GET, of every webhook and of the create answer, made in one place.
+
+The text is canonical (words/json.py), so its pieces (input, outputs) are stored canonical and joined here
+without being parsed again. Fields and their order: Replicate's prediction object
+(replicate.com/docs/reference/http#predictions.get), the superset that all three official clients accept.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+from ringback.rules.prediction import Status, unmask
+
+_text = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where this server is reached from outside.
+
+    Attributes:
+        base: scheme, host and port (and path prefix), without a trailing slash.
+    """
+
+    base: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A prediction as it stood at one moment. Times are microseconds since the epoch."""
+
+    id: str
+    model: str
+    version: str
+    status: Status
+    input: str
+    source: str
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    error: str | None
+    metrics: str
+    webhook: str | None
+    events: int
+    data_removed: bool
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def timestamp(us: int) -> str:
+    """Give RFC 3339 with microseconds and Z, as Replicate writes it."""
+    return f"{_second(us // 1_000_000)}.{us % 1_000_000:06d}Z"
+
+
+def _time(us: int | None) -> bytes:
+    return b"null" if us is None else b'"%s"' % timestamp(us).encode()
+
+
+def output_of(chunks: Iterable[tuple[str, str]]) -> bytes:
+    """Join output chunks (kind, data) into the `output` value.
+
+    A `value` chunk is the value itself; `items` chunks are non-empty JSON arrays that are joined to one.
+    """
+    items: list[str] = []
+    for kind, data in chunks:
+        if kind == "value":
+            return data.encode()
+        if kind == "items":
+            items.append(data[1:-1])
+    return f"[{','.join(items)}]".encode() if items else b"null"
+
+
+def logs_of(chunks: Iterable[tuple[str, str]]) -> str:
+    """Join the `logs` chunks."""
+    return "".join(data for kind, data in chunks if kind == "logs")
+
+
+def render(facts: Facts, chunks: list[tuple[str, str]], links: Links) -> bytes:
+    """Give the canonical JSON of a prediction.
+
+    Args:
+        facts: the prediction as it stood.
+        chunks: its chunks (kind, data) in order, up to the moment that is shown.
+        links: where `urls` point.
+    """
+    base = links.base
+    parts = [
+        b'{"id":"%s","model":%s,"version":"%s","input":%s,"logs":%s,"output":%s'
+        % (
+            facts.id.encode(),
+            _text(facts.model),
+            facts.version.encode(),
+            facts.input.encode(),
+            _text(logs_of(chunks)),
+            output_of(chunks),
+        ),
+        b',"data_removed":%s,"error":%s,"source":"%s","status":"%s"'
+        % (
+            b"true" if facts.data_removed else b"false",
+            b"null" if facts.error is None else _text(facts.error),
+            facts.source.encode(),
+            facts.status.encode(),
+        ),
+        b',"created_at":%s,"started_at":%s,"completed_at":%s,"metrics":%s'
+        % (
+            _time(facts.created_at),
+            _time(facts.started_at),
+            _time(facts.completed_at),
+            facts.metrics.encode(),
+        ),
+        _webhook(facts),
+        b',"urls":{"cancel":%s,"get":%s,"web":%s}}'
+        % (
+            _text(f"{base}/v1/predictions/{facts.id}/cancel"),
+            _text(f"{base}/v1/predictions/{facts.id}"),
+            _text(f"{base}/p/{facts.id}"),
+        ),
+    ]
+    return b"".join(parts)
+
+
+def _webhook(facts: Facts) -> bytes:
+    if facts.webhook is None:
+        return b""
+    return b',"webhook":%s,"webhook_events_filter":%s' % (_text(facts.webhook), _text(unmask(facts.events)))

@@ -1,0 +1,58 @@
+"""Accounts, their tokens and their signing secrets."""
+
+from ringback.store.database import Tx, queries
+
+Q = queries("accounts")
+SECOND = 1_000_000
+
+
+async def default(tx: Tx) -> str | None:
+    """Give the id of the oldest account, or None before the first start."""
+    row = await tx.row(Q["default"])
+    return None if row is None else str(row[0])
+
+
+async def create(tx: Tx, *, id: str, username: str, secret_id: str, secret: str) -> None:  # noqa: A002 - the column
+    """Add an account with its first signing secret."""
+    await tx.run(Q["create"], id, username, tx.now)
+    await tx.run(Q["add_secret"], secret_id, id, secret, tx.now)
+
+
+async def of_token(tx: Tx, digest: str) -> str | None:
+    """Give the account whose live token has this digest."""
+    row = await tx.row(Q["token"], digest)
+    return None if row is None else str(row[0])
+
+
+async def has_token(tx: Tx, account: str) -> bool:
+    """Say whether the account has a token that is not revoked."""
+    return await tx.row(Q["any_token"], account) is not None
+
+
+async def add_token(tx: Tx, account: str, digest: str, name: str) -> None:
+    """Keep a token's digest."""
+    await tx.run(Q["add_token"], digest, account, name, tx.now)
+
+
+async def secret(tx: Tx, account: str) -> str:
+    """Give the account's current signing secret.
+
+    Raises:
+        LookupError: there is no such account.
+    """
+    row = await tx.row(Q["current_secret"], account)
+    if row is None:
+        raise LookupError(account)
+    return str(row[0])
+
+
+async def live_secrets(tx: Tx, account: str) -> tuple[str, ...]:
+    """Give the secrets that sign now, the current one first."""
+    return tuple(str(row[0]) for row in await tx.rows(Q["live_secrets"], account, tx.now))
+
+
+async def rotate(tx: Tx, account: str, *, secret_id: str, key: str, overlap_s: float) -> None:
+    """Make `key` the current secret; the one before it still signs for `overlap_s` seconds."""
+    await tx.run(Q["forget_secrets"], account, tx.now)
+    await tx.run(Q["retire_secret"], account, tx.now + int(overlap_s * SECOND))
+    await tx.run(Q["add_secret"], secret_id, account, key, tx.now)

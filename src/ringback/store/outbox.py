@@ -1,0 +1,77 @@
+"""Writing a change together with the events it owes, and handing those to whoever delivers.
+
+The floors above the store that change predictions (the worker and the API) know deliveries only through the
+two protocols here; assembly hands in the dispatcher.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ringback.rules.snapshot import Links
+from ringback.store.database import Database, Tx
+from ringback.store.lanes import NOTHING, Owed, Telling
+from ringback.store.predictions import Change
+
+
+class Reservation(Protocol):
+    """Room for one attempt, kept while a transaction is under way."""
+
+    holder: str
+
+    def use(self, owed: Owed) -> None:
+        """Begin what the transaction granted, or give the room back."""
+
+
+class Dispatch(Protocol):
+    """What a dispatcher in this process offers."""
+
+    def reserve(self, origin: str) -> Reservation | None:
+        """Set room aside for an attempt at this origin, or give None."""
+
+    def expect(self, owed: Owed) -> None:
+        """Take note of when a lane that was left free is due."""
+
+    def wake(self) -> None:
+        """Look for due lanes now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """How changes are told.
+
+    Attributes:
+        database: where they are written.
+        dispatch: who delivers, if it is in this process.
+        window_us: the throttle window, microseconds.
+        links: where a snapshot's `urls` point.
+    """
+
+    database: Database
+    dispatch: Dispatch
+    window_us: int
+    links: Links
+
+    async def change(self, origin: str | None, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
+        """Run `verb` in a transaction; a lane that it makes due at once is granted to the dispatcher.
+
+        Args:
+            origin: where the change's events go if it has any that were asked for, else None.
+            verb: the change.
+
+        Raises:
+            Unavailable: the database can't take it now; nothing was written.
+            Exception: what `verb` raises.
+        """
+        reservation = None if origin is None else self.dispatch.reserve(origin)
+        telling = Telling(self.window_us, self.links, None if reservation is None else reservation.holder)
+        owed = NOTHING
+        try:
+            change = await self.database.write(lambda tx: verb(tx, telling))
+            owed = change.owed
+        finally:
+            if reservation is not None:
+                reservation.use(owed)
+            else:
+                self.dispatch.expect(owed)
+        return change

@@ -1,0 +1,382 @@
+"""Predictions: created, claimed, run, ended; each change in one transaction with the events it owes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ringback.rules import prediction as rules
+from ringback.rules.lane import PARTIAL
+from ringback.rules.prediction import EVENT_OF, TERMINAL, Event, Move, Status, mask
+from ringback.rules.snapshot import Facts
+from ringback.store import lanes
+from ringback.store.database import Row, Tx, queries
+from ringback.store.lanes import NOTHING, Owed, Telling, Told
+
+Q = queries("predictions")
+C = queries("chunks")
+D = queries("deliveries")
+
+Chunk = tuple[Literal["value", "items", "logs"], str]
+"""A piece of output or logs, as the chunks table keeps it."""
+
+_PARTIAL_OF: dict[str, Event] = {"value": "output", "items": "output", "logs": "logs"}
+SECOND = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where to ring back, and for which events.
+
+    Attributes:
+        url: as given.
+        endpoint: the URL without its query.
+        origin: scheme://host:port.
+        events: the filter.
+    """
+
+    url: str
+    endpoint: str
+    origin: str
+    events: frozenset[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A prediction to create; `input` is canonical JSON."""
+
+    id: str
+    account: str
+    version: str
+    model: str
+    input: str
+    webhook: Webhook | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The right to change a prediction: its holder and the number of the claim."""
+
+    id: str
+    holder: str
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed prediction."""
+
+    hold: Hold
+    account: str
+    input: str
+    origin: str | None
+    events: int
+    status: Status
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a holder's change came to.
+
+    Attributes:
+        held: False when it no longer holds the prediction (canceled, or taken over): nothing was changed.
+        owed: what it left to do for a dispatcher.
+    """
+
+    held: bool
+    owed: Owed = NOTHING
+
+
+LOST = Change(held=False)
+
+
+async def create(tx: Tx, new: New) -> Facts:
+    """Add a prediction to its version's queue."""
+    hook = new.webhook
+    bits = 0 if hook is None else mask(hook.events)
+    await tx.run(
+        Q["create"],
+        new.id,
+        new.account,
+        new.version,
+        new.model,
+        new.input,
+        tx.now,
+        *((None, None, None) if hook is None else (hook.url, hook.endpoint, hook.origin)),
+        bits,
+    )
+    return Facts(
+        new.id,
+        new.model,
+        new.version,
+        "starting",
+        new.input,
+        "api",
+        tx.now,
+        None,
+        None,
+        None,
+        "{}",
+        None if hook is None else hook.url,
+        bits,
+        data_removed=False,
+    )
+
+
+async def get(tx: Tx, account: str, id_: str) -> tuple[Facts, list[tuple[str, str]]] | None:
+    """Give a prediction of this account with its chunks, or None."""
+    row = await tx.row(Q["get_of_account"], id_, account)
+    return None if row is None else (Facts(*row), await _chunks(tx, id_))
+
+
+async def origin(tx: Tx, id_: str) -> str | None:
+    """Give the origin of a prediction's webhook, or None."""
+    row = await tx.row(Q["origin"], id_)
+    return None if row is None else row[0]
+
+
+async def _chunks(tx: Tx, id_: str) -> list[tuple[str, str]]:
+    return [(kind, data) for kind, data in await tx.rows(C["all"], id_)]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list, newest first, and whether there is more on either side."""
+
+    items: list[tuple[Facts, list[tuple[str, str]]]]
+    newer: bool
+    older: bool
+
+
+async def page(
+    tx: Tx, account: str, size: int, *, before: str | None = None, after: str | None = None
+) -> Page:
+    """List an account's predictions, newest first: before (older than) or after (newer than) an id."""
+    if after is not None:
+        rows = await tx.rows(Q["newer"], account, after, size + 1)
+        newer, rows = len(rows) > size, rows[:size][::-1]
+        older = True
+    else:
+        rows = await _older(tx, account, before, size + 1)
+        older, rows = len(rows) > size, rows[:size]
+        newer = before is not None
+    return Page([(Facts(*row), await _chunks(tx, row[0])) for row in rows], newer, older)
+
+
+async def _older(tx: Tx, account: str, before: str | None, limit: int) -> list[Row]:
+    if before is None:
+        return await tx.rows(Q["newest"], account, limit)
+    return await tx.rows(Q["older"], account, before, limit)
+
+
+async def claim(tx: Tx, version: str, holder: str, limit: int) -> list[Claim]:
+    """Claim up to `limit` predictions of a version, oldest first."""
+    rows = await tx.rows(Q["claim"], version, holder, limit)
+    claims = [
+        Claim(Hold(id_, holder, run), account, input_, origin, events, status, created_at)
+        for id_, account, input_, run, _sequence, _webhook, origin, events, status, created_at in rows
+    ]
+    return sorted(claims, key=lambda claim: claim.hold.id)
+
+
+async def hand_back(tx: Tx, holds: Sequence[Hold]) -> None:
+    """Return claimed predictions to the queue as if they had never been claimed."""
+    for hold in holds:
+        await tx.run(Q["hand_back"], hold.id, hold.holder, hold.run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    id: str
+    status: Status
+    sequence: int
+    events: frozenset[Event]
+    origin: str | None
+    started_at: int | None
+    created_at: int
+
+
+def _subject(id_: str, row: Row | None) -> _Subject | None:
+    if row is None:
+        return None
+    status, sequence, events, origin, started_at, created_at, _account, _webhook = row
+    return _Subject(id_, status, sequence, frozenset(rules.unmask(events)), origin, started_at, created_at)
+
+
+async def _held(tx: Tx, hold: Hold) -> _Subject | None:
+    return _subject(hold.id, await tx.row(Q["hold"], hold.id, hold.holder, hold.run))
+
+
+async def advance(tx: Tx, hold: Hold, *, started: bool, chunks: Sequence[Chunk], telling: Telling) -> Change:
+    """Say that the predictor has started on it, add output and logs in order, or both."""
+    subject = await _held(tx, hold)
+    if subject is None:
+        return LOST
+    told: list[Told] = []
+    status = rules.after(subject.status, "start") if started else None
+    if status is not None:  # None in a second run of it: that it started is told already
+        await tx.run(Q["start"], hold.id, status, tx.now)
+        told.append(Told("start", status, subject.sequence))
+    if chunks:
+        upto = await _append(tx, subject, chunks)
+        await tx.run(Q["extend"], hold.id, upto)
+        event = _partial(subject, chunks)
+        told += [] if event is None else [Told(event, "processing", upto)]
+    return await _tell(tx, subject, told, telling)
+
+
+async def _append(tx: Tx, subject: _Subject, chunks: Sequence[Chunk]) -> int:
+    sequence = subject.sequence
+    for kind, data in chunks:
+        sequence += 1
+        await tx.run(C["append"], subject.id, sequence, kind, data)
+    return sequence
+
+
+def _partial(subject: _Subject, chunks: Sequence[Chunk]) -> Event | None:
+    """Which of the asked events these chunks are: one, and `output` if both."""
+    changed = {_PARTIAL_OF[kind] for kind, _ in chunks} & subject.events
+    return "output" if "output" in changed else "logs" if changed else None
+
+
+async def _tell(
+    tx: Tx, subject: _Subject, told: Sequence[Told], telling: Telling, *, flush: Told | None = None
+) -> Change:
+    asked = [item for item in told if item.event in subject.events]
+    if subject.origin is None or (not asked and flush is None):
+        return Change(held=True)
+    owed = await lanes.tell(tx, subject.id, subject.origin, asked, telling, flush=flush)
+    return Change(held=True, owed=owed)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended.
+
+    Attributes:
+        move: succeed, fail or cancel.
+        error: what went wrong, for `fail`.
+        chunks: output and logs not yet appended.
+        started_at: when the predictor started on it, microseconds, or None if it never did.
+        predict_us: how long the predictor ran, microseconds, or None if it never did.
+    """
+
+    move: Move
+    error: str | None = None
+    chunks: tuple[Chunk, ...] = ()
+    started_at: int | None = None
+    predict_us: int | None = None
+
+
+async def end(tx: Tx, hold: Hold, ending: Ending, telling: Telling) -> Change:
+    """End a prediction that is held, and let go of it."""
+    subject = await _held(tx, hold)
+    return LOST if subject is None else await _end(tx, subject, ending, telling)
+
+
+async def _end(tx: Tx, subject: _Subject, ending: Ending, telling: Telling) -> Change:
+    told: list[Told] = []
+    before = subject.status
+    started_at = subject.started_at
+    if before == "starting" and ending.started_at is not None:
+        # The predictor was quicker than the record of its start.
+        before, started_at = "processing", ending.started_at
+        told.append(Told("start", before, subject.sequence))
+    status = rules.after(before, ending.move)
+    if status is None:
+        return LOST
+    upto = await _append(tx, subject, ending.chunks)
+    metrics = _metrics(ending.predict_us, tx.now - subject.created_at)
+    await tx.run(Q["end"], subject.id, status, started_at, tx.now, ending.error, metrics, upto)
+    last = Told(EVENT_OF[status], status, upto)
+    if last.event in subject.events:
+        return await _tell(tx, subject, [*told, last], telling)
+    event = _partial(subject, ending.chunks)
+    partial = [] if event is None else [Told(event, status, upto)]
+    flush = last if subject.events & PARTIAL else None
+    return await _tell(tx, subject, [*told, *partial], telling, flush=flush)
+
+
+def _metrics(predict_us: int | None, total_us: int) -> str:
+    times = {"predict_time": predict_us, "total_time": max(0, total_us)}
+    return "{" + ",".join(f'"{name}":{_seconds(us)}' for name, us in times.items() if us is not None) + "}"
+
+
+def _seconds(us: int) -> str:
+    # At most 15 significant digits, so this decimal is also what ECMAScript prints for the number.
+    return f"{us // SECOND}.{us % SECOND:06d}".rstrip("0").rstrip(".")
+
+
+async def cancel(tx: Tx, account: str, id_: str, telling: Telling) -> Change:
+    """End a prediction as canceled, at once, whoever runs it; its run is fenced off from here on.
+
+    Returns:
+        Whether it was still queued or running, and what that left to do.
+
+    Raises:
+        LookupError: this account has no such prediction.
+    """
+    subject = _subject(id_, await tx.row(Q["subject"], id_, account))
+    if subject is None:
+        raise LookupError(id_)
+    if subject.status in TERMINAL:
+        return LOST
+    ran = None if subject.started_at is None else max(0, tx.now - subject.started_at)
+    return await _end(tx, subject, Ending("cancel", predict_us=ran), telling)
+
+
+async def fail_unserved(tx: Tx, version: str, reason: str, telling: Telling, limit: int) -> int:
+    """End queued predictions of a version that can't be run; give how many there were."""
+    rows = await tx.rows(Q["unserved"], version, limit)
+    for (id_,) in rows:
+        holder = "unserved"
+        await tx.run("UPDATE predictions SET holder = $2, run = run + 1 WHERE id = $1", id_, holder)
+        run = await tx.row("SELECT run FROM predictions WHERE id = $1", id_)
+        assert run is not None  # noqa: S101 - the row was just updated in this transaction
+        await end(tx, Hold(id_, holder, run[0]), Ending("fail", error=reason), telling)
+    return len(rows)
+
+
+async def queued_versions(tx: Tx) -> list[str]:
+    """Give the versions that have predictions waiting."""
+    return [str(row[0]) for row in await tx.rows(Q["queued_versions"])]
+
+
+async def recover(tx: Tx, holder: str, policies: dict[str, str], telling: Telling) -> dict[str, int]:
+    """Take over the predictions of workers that are known to be dead (everybody but `holder`).
+
+    Args:
+        tx: the transaction.
+        holder: the worker that is alive.
+        policies: each model's `rerun` setting; `unpublished` where there is none.
+        telling: how to write the events of those that fail.
+
+    Returns:
+        How many were released, are to run again, and failed.
+    """
+    counts = {"release": 0, "again": 0, "fail": 0}
+    for id_, run, model, dead, status, interruptions in await tx.rows(Q["held"], holder):
+        decision = rules.recover(
+            begun=status == "processing",
+            published=await tx.row(Q["published"], id_) is not None,
+            interruptions=interruptions,
+            policy=policies.get(model, "unpublished"),
+        )
+        counts[decision] += 1
+        await _take_over(tx, Hold(id_, dead, run), decision, telling)
+    return counts
+
+
+async def _take_over(tx: Tx, hold: Hold, decision: rules.Recovery, telling: Telling) -> None:
+    subject = await _held(tx, hold)
+    if subject is None:  # pragma: no cover - it was read in this same transaction
+        return
+    if decision == "fail":
+        await _end(tx, subject, Ending("fail", error=rules.INTERRUPTED), telling)
+        return
+    if decision == "again":
+        await tx.run(C["forget"], hold.id)
+        await tx.run(D["forget_unattempted"], hold.id)
+        if subject.origin is not None:
+            await lanes.tell(tx, hold.id, subject.origin, [], telling)
+    await tx.run(Q["release"], hold.id, int(decision == "again"), 0)

@@ -1,0 +1,30 @@
+-- name: default
+SELECT id FROM accounts ORDER BY created_at, id LIMIT 1;
+
+-- name: create
+INSERT INTO accounts (id, username, created_at) VALUES ($1, $2, $3);
+
+-- name: token
+SELECT account_id FROM tokens WHERE digest = $1 AND revoked_at IS NULL;
+
+-- name: any_token
+SELECT 1 FROM tokens WHERE account_id = $1 AND revoked_at IS NULL LIMIT 1;
+
+-- name: add_token
+INSERT INTO tokens (digest, account_id, name, created_at) VALUES ($1, $2, $3, $4);
+
+-- name: current_secret
+SELECT key, created_at FROM secrets WHERE account_id = $1 AND expires_at IS NULL;
+
+-- name: live_secrets
+SELECT key FROM secrets WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > $2)
+ORDER BY created_at DESC, id DESC;
+
+-- name: add_secret
+INSERT INTO secrets (id, account_id, key, created_at) VALUES ($1, $2, $3, $4);
+
+-- name: retire_secret
+UPDATE secrets SET expires_at = $2 WHERE account_id = $1 AND expires_at IS NULL;
+
+-- name: forget_secrets
+DELETE FROM secrets WHERE account_id = $1 AND expires_at <= $2;

@@ -1,0 +1,43 @@
+-- name: get
+SELECT last_number, window_until, not_before, holder IS NOT NULL, fence FROM lanes WHERE prediction_id = $1;
+
+-- name: save
+INSERT INTO lanes (prediction_id, origin, due_at, last_number, window_until, not_before, holder, fence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (prediction_id) DO UPDATE
+SET due_at = $3, last_number = $4, window_until = $5, not_before = $6, holder = $7, fence = $8;
+
+-- name: save_behind
+UPDATE lanes SET last_number = $2, window_until = $3 WHERE prediction_id = $1;
+
+-- name: pending
+SELECT number, event, attempts, due_at, created_at FROM deliveries
+WHERE prediction_id = $1 AND status = 'pending' ORDER BY number;
+
+-- name: first_origin
+SELECT origin FROM lanes WHERE holder IS NULL AND due_at IS NOT NULL ORDER BY origin LIMIT 1;
+
+-- name: next_origin
+SELECT origin FROM lanes WHERE holder IS NULL AND due_at IS NOT NULL AND origin > $1 ORDER BY origin LIMIT 1;
+
+-- name: claim
+UPDATE lanes SET holder = $1, fence = fence + 1
+WHERE prediction_id IN (SELECT prediction_id FROM lanes
+                        WHERE origin = $2 AND holder IS NULL AND due_at IS NOT NULL AND due_at <= $3
+                        ORDER BY due_at LIMIT $4)
+RETURNING prediction_id, fence;
+
+-- name: earliest
+SELECT due_at FROM lanes WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
+
+-- name: holds
+SELECT 1 FROM lanes WHERE prediction_id = $1 AND holder = $2 AND fence = $3;
+
+-- name: keep
+UPDATE lanes SET fence = fence + 1, due_at = $2, not_before = $3 WHERE prediction_id = $1;
+
+-- name: free
+UPDATE lanes SET holder = NULL, due_at = $2, not_before = $3 WHERE prediction_id = $1;
+
+-- name: orphaned
+SELECT prediction_id FROM lanes WHERE holder IS NOT NULL AND holder <> $1;

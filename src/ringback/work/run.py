@@ -1,0 +1,232 @@
+"""One prediction being run: what the runner says of it becomes chunks, and chunks become transactions.
+
+At most one append is under way; what comes meanwhile is collected and goes with the next one. So a token is
+stored as soon as it comes while the database keeps up, and in larger groups when it doesn't.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from ringback.rules.prediction import Move, mask
+from ringback.runner.protocol import Done, Output, OutputFile
+from ringback.store import files as file_rows
+from ringback.store import predictions
+from ringback.store.database import Tx
+from ringback.store.lanes import Telling
+from ringback.store.outbox import Outbox
+from ringback.store.predictions import Change, Chunk, Claim, Ending
+from ringback.words.errors import Unavailable
+from ringback.words.json import canonical
+from ringback.work.files import FileStore, Incoming, Stored, sync
+
+log = logging.getLogger(__name__)
+
+_START = mask(("start",))
+_PARTIAL = mask(("output", "logs"))
+_START_WITHIN_S = 0.01
+"""Seconds within which a start nobody asked to hear of is recorded; a quicker prediction saves the write."""
+
+_STORE_RETRY_S = 0.5
+_LOGS_LIMIT = 5_000_000
+"""Characters of logs kept of one prediction; after that one line says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every run needs.
+
+    Attributes:
+        outbox: where changes go.
+        clock: the wall clock, microseconds.
+        files: where output files go.
+    """
+
+    outbox: Outbox
+    clock: Callable[[], int]
+    files: FileStore
+
+
+class PredictionRun:
+    """Hears a runner about one prediction (a host.Listener) and writes it down."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        claim: Claim,
+        *,
+        on_done: Callable[["PredictionRun"], None],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """Take the claim.
+
+        Args:
+            desk: what every run needs.
+            claim: the prediction.
+            on_done: called when the runner is through with it.
+            on_lost: called with its id when somebody else ended it: the runner should stop.
+        """
+        self.id = claim.hold.id
+        self.claim = claim
+        self.timed_out: str | None = None
+        self.stopped = False
+        self.verdict: Done | None = None
+        self._desk = desk
+        self._on_done = on_done
+        self._on_lost = on_lost
+        self._items: list[str] = []
+        self._chunks: list[Chunk] = []
+        self._logged = 0
+        self._incoming: Incoming | None = None
+        self._started_at: int | None = None
+        self._start_told = claim.status == "processing"
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Task[None] | None = None
+        self._fault: str | None = None
+
+    def begin(self) -> None:
+        """The predictor starts on it now."""
+        self._started_at = self._desk.clock()
+        if self._start_told:
+            return
+        if self.claim.events & _START:
+            self._write()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(_START_WITHIN_S, self._write)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the predictor has started on it."""
+        return self._started_at is not None
+
+    def output(self, message: Output) -> None:
+        """See host.Listener."""
+        value = message.value
+        if self._incoming is not None:
+            value = self._incoming.linked(value, self._url)
+        text = canonical(value).decode()
+        if message.append:
+            self._items.append(text)
+        else:
+            self._close_items()
+            self._chunks.append(("value", text))
+        if message.append or self._incoming is not None:
+            self._write()
+
+    def output_file(self, message: OutputFile, piece: bytes) -> None:
+        """See host.Listener."""
+        if self._incoming is None:
+            self._incoming = Incoming(self._desk.files)
+        try:
+            self._incoming.piece(message.file, message.name, piece, last=message.last)
+        except OSError as error:
+            self._fault = f"an output file can't be stored: {error.strerror}"
+
+    def logs(self, text: str) -> None:
+        """See host.Listener."""
+        if self._logged >= _LOGS_LIMIT:
+            return
+        self._logged += len(text)
+        if self._logged >= _LOGS_LIMIT:
+            text = (
+                text[: len(text) - (self._logged - _LOGS_LIMIT)]
+                + "\n[ringback: the rest of the logs is left out]\n"
+            )
+        self._close_items()
+        self._chunks.append(("logs", text))
+        self._write()
+
+    def done(self, message: Done) -> None:
+        """See host.Listener."""
+        self.verdict = message
+        self._on_done(self)
+
+    def _url(self, stored: Stored) -> str:
+        return f"{self._desk.outbox.links.base}/f/{stored.id}/{stored.name}"
+
+    def _close_items(self) -> None:
+        if self._items:
+            self._chunks.append(("items", f"[{','.join(self._items)}]"))
+            self._items = []
+
+    def _take(self) -> tuple[Chunk, ...]:
+        self._close_items()
+        taken, self._chunks = tuple(self._chunks), []
+        return taken
+
+    def _write(self) -> None:
+        if self._writing is None and self.verdict is None:
+            self._writing = asyncio.create_task(self._append())
+
+    async def _append(self) -> None:
+        try:
+            # Let the rest of what has just come in be part of the same write.
+            await asyncio.sleep(0)
+            while self.verdict is None and (self._items or self._chunks or not self._start_told):
+                if not await self._append_once():
+                    self._on_lost(self.id)
+                    return
+        finally:
+            self._writing = None
+
+    async def _append_once(self) -> bool:
+        started, chunks, stored = not self._start_told, self._take(), await self._stored()
+        self._start_told = True
+
+        async def verb(tx: Tx, telling: Telling) -> Change:
+            await self._add_files(tx, stored)
+            return await predictions.advance(
+                tx, self.claim.hold, started=started, chunks=chunks, telling=telling
+            )
+
+        change = await self._change((_START if started else 0) | (_PARTIAL if chunks else 0), verb)
+        return change.held
+
+    async def finish(self, move: Move, error: str | None, seconds: float | None) -> None:
+        """Write the end; returns once it is durable, or somebody else had ended the prediction before.
+
+        Args:
+            move: succeed, fail or cancel.
+            error: what went wrong, for fail.
+            seconds: how long the predictor ran.
+        """
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writing is not None:
+            await self._writing
+        stored = await self._stored()
+        if self._fault is not None and move == "succeed":
+            move, error = "fail", self._fault
+        ran = None if seconds is None else int(seconds * 1_000_000)
+        ending = Ending(move, error, self._take(), self._started_at, ran)
+
+        async def verb(tx: Tx, telling: Telling) -> Change:
+            await self._add_files(tx, stored)
+            return await predictions.end(tx, self.claim.hold, ending, telling)
+
+        await self._change(self.claim.events, verb)
+        if self._incoming is not None:
+            self._incoming.discard()
+
+    async def _stored(self) -> list[Stored]:
+        """Give the files that are complete by now, brought to the disk."""
+        if self._incoming is None or not self._incoming.complete:
+            return []
+        stored, self._incoming.complete = self._incoming.complete, []
+        await asyncio.to_thread(sync, stored)
+        return stored
+
+    async def _add_files(self, tx: Tx, stored: list[Stored]) -> None:
+        for file in stored:
+            await file_rows.add(tx, file.id, self.id, file.name, file.content_type, file.size)
+
+    async def _change(self, events: int, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
+        """Write a change that may tell `events`, as often as it takes: a result is never thrown away."""
+        origin = self.claim.origin if events & self.claim.events else None
+        while True:
+            try:
+                return await self._desk.outbox.change(origin, verb)
+            except Unavailable as error:
+                log.warning("prediction %s: %s; trying again", self.id, error)
+                await asyncio.sleep(_STORE_RETRY_S)

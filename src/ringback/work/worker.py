@@ -1,0 +1,209 @@
+"""The worker: the replicas of this process, one for each version that is served or has predictions left.
+
+Its dict of replicas is what this process runs right now. After kill -9 the configuration gives the models
+again, and the store the versions that still have predictions waiting.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringback.store import predictions, versions
+from ringback.store.lanes import Telling
+from ringback.store.versions import Version
+from ringback.words.errors import SetupError
+from ringback.words.json import canonical
+from ringback.work.host import RunnerError
+from ringback.work.model import Model, restore, unchanged
+from ringback.work.replica import Replica, ReplicaSettings
+from ringback.work.run import Desk
+
+log = logging.getLogger(__name__)
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model to serve and how.
+
+    Attributes:
+        model: what was read from its folder.
+        python: the interpreter that runs it.
+        timeout_s: how long a prediction may run.
+        rerun: what happens to a prediction whose worker died: never, unpublished or always.
+    """
+
+    model: Model
+    python: str
+    timeout_s: float = 1800.0
+    rerun: str = "unpublished"
+
+
+class Worker:
+    """Runs predictions in child processes of this one."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        served: Sequence[Served],
+        *,
+        holder: str,
+        kept: Path,
+        python: str,
+        cancel_grace_s: float,
+    ) -> None:
+        """Take what it works with.
+
+        Args:
+            desk: where results go.
+            served: the models of the configuration.
+            holder: this process's name in leases.
+            kept: the folder where kept sources are restored to.
+            python: the interpreter for versions that are no longer in the configuration.
+            cancel_grace_s: how long a predictor may take to stop before it is killed, seconds.
+        """
+        self._desk = desk
+        self.served = tuple(served)
+        self._served = {item.model.version: item for item in served}
+        self._holder = holder
+        self._kept = kept
+        self._python = python
+        self._cancel_grace_s = cancel_grace_s
+        self._replicas: dict[str, Replica] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """Start every model's child, and register each version with its schema and sources.
+
+        Raises:
+            SetupError: a model can't be imported.
+        """
+        for item in self._served.values():
+            model = item.model
+            replica = self._replica(item.model.name, model.version, item.python, model.folder, model.entry)
+            try:
+                schema = canonical(await replica.load()).decode()
+            except RunnerError as error:
+                replica.stop()
+                raise SetupError(f"model {model.name}: {error}") from None
+            await self._desk.outbox.database.write(
+                lambda tx, model=model, schema=schema: versions.register(  # type: ignore[misc] # bound now
+                    tx, model.version, model.name, model.entry, schema, model.sources
+                )
+            )
+
+    async def recover(self) -> None:
+        """Take over what a former worker of this data folder held when it died."""
+        policies = {item.model.name: item.rerun for item in self._served.values()}
+        outbox = self._desk.outbox
+        telling = Telling(outbox.window_us, outbox.links)
+        counts = await outbox.database.write(
+            lambda tx: predictions.recover(tx, self._holder, policies, telling)
+        )
+        if any(counts.values()):
+            log.info(
+                "recovered predictions of a server that died: %d go back to the queue, %d run again, %d fail",
+                counts["release"],
+                counts["again"],
+                counts["fail"],
+            )
+
+    async def start(self) -> None:
+        """Begin to serve, the versions of earlier configurations that have predictions waiting too."""
+        for replica in list(self._replicas.values()):
+            self._spawn(replica.serve())
+        for version in await self._desk.outbox.database.read(predictions.queued_versions):
+            if version not in self._served:
+                self._spawn(self._serve_kept(version))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical(
+                "a replica's loop ended with an error: its model is no longer served", exc_info=error
+            )
+
+    def _replica(self, name: str, version: str, python: str, folder: Path, entry: str) -> Replica:
+        item = self._served.get(version)
+        timeout_s = 1800.0 if item is None else item.timeout_s
+        settings = ReplicaSettings(python, folder, entry, timeout_s, self._cancel_grace_s)
+        folder_now = None if item is None else functools.partial(self._folder, item)
+        replica = Replica(name, version, settings, self._desk, self._holder, folder_now)
+        self._replicas[version] = replica
+        return replica
+
+    async def _folder(self, item: Served) -> Path:
+        """Give a folder with exactly this version: its own if nobody has edited it, else the kept copy."""
+        if await asyncio.to_thread(unchanged, item.model):
+            return item.model.folder
+        log.warning(
+            "[%s] its folder has changed since the start: going on with the version that was registered. "
+            "Restart ringback to serve the new one",
+            item.model.name,
+        )
+        return await self._restored(item.model.version)
+
+    async def _restored(self, version: str) -> Path:
+        sources = await self._desk.outbox.database.read(lambda tx: versions.sources(tx, version))
+        folder = self._kept / version
+        await asyncio.to_thread(restore, sources, folder)
+        return folder
+
+    async def _serve_kept(self, version: str) -> None:
+        """Run what is left of a version that the configuration no longer has, then stop its child."""
+        database = self._desk.outbox.database
+        known: Version | None = await database.read(lambda tx: versions.get(tx, version))
+        if known is None:
+            await self._fail(version, "its version is not known here")
+            return
+        try:
+            folder = await self._restored(version)
+            replica = self._replica(known.model, version, self._python, folder, known.entry)
+            await replica.load()
+        except (OSError, RunnerError) as error:
+            await self._fail(version, f"its version can't be run any more: {error}")
+            return
+        log.info("[%s] running what is left of version %s", known.model, version[:12])
+        await replica.serve(until_empty=True)
+        del self._replicas[version]
+        replica.stop()
+
+    async def _fail(self, version: str, reason: str) -> None:
+        outbox = self._desk.outbox
+        telling = Telling(outbox.window_us, outbox.links)
+        while await outbox.database.write(
+            lambda tx: predictions.fail_unserved(tx, version, f"Prediction failed: {reason}", telling, _BATCH)
+        ):
+            outbox.dispatch.wake()
+
+    def wake(self, version: str) -> None:
+        """There is a new prediction of this version."""
+        replica = self._replicas.get(version)
+        if replica is not None:
+            replica.wake()
+        elif version not in self._served:
+            self._spawn(self._serve_kept(version))
+
+    def cancel(self, prediction_id: str) -> None:
+        """A prediction has been canceled: stop running it if it is here."""
+        for replica in self._replicas.values():
+            replica.cancel(prediction_id)
+
+    async def drain(self, grace_s: float) -> None:
+        """Claim no more; let what runs finish for `grace_s` seconds, hand back the rest, end the children."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.gather(*(replica.drain(grace_s) for replica in list(self._replicas.values())))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for task in self._tasks:
+            task.cancel()

@@ -1,0 +1,331 @@
+"""One attempt against receivers that break, hang or flood: each ends in a diagnosis, in time."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ringback.deliver.egress import Egress, EgressSettings
+from ringback.rules.address import AddressRules
+
+Serve = Callable[..., Awaitable[str]]
+Make = Callable[..., Egress]
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+HASTY = EgressSettings(timeout_s=0.3, excerpt_s=0.3)
+AT_LAST = 3.0  # seconds after which an attempt with those settings would be stuck
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close so that the peer gets a reset instead of an end."""
+    raw = writer.get_extra_info("socket")
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def hang(_: bytes, writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def drip_headers(_: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nx: ")
+    while True:  # each byte would restart a timeout that is counted per read
+        writer.write(b"x")
+        await writer.drain()
+        await asyncio.sleep(0.02)
+
+
+async def flood_with_interim_answers(_: bytes, writer: asyncio.StreamWriter) -> None:
+    while True:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+        await writer.drain()
+
+
+@pytest.mark.parametrize("script", [hang, drip_headers, flood_with_interim_answers])
+async def test_an_answer_that_does_not_come_ends_at_the_deadline(
+    serve: Serve, make_egress: Make, script: Callable[..., Awaitable[None]]
+) -> None:
+    url = await serve(script)
+    async with asyncio.timeout(AT_LAST):
+        result = await make_egress(HASTY).post(url, {}, b"{}")
+    assert (result.cause, result.status, result.excerpt) == ("timeout", None, "")
+    assert result.diagnosis == (
+        f"no answer within 0.3 s: {url[7:]} was sent the request but has not answered; "
+        "answer 2xx first and do the work afterwards"
+    )
+    assert 0.29e6 <= result.duration_us < AT_LAST * 1e6  # uvloop counts in milliseconds
+
+
+async def test_a_body_that_drips_after_a_2xx_is_cut_and_acknowledged(serve: Serve, make_egress: Make) -> None:
+    async def drip(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    async with asyncio.timeout(AT_LAST):
+        result = await make_egress(HASTY).post(await serve(drip), {}, b"{}")
+    assert (result.cause, result.status) == ("acknowledged", 200)
+    assert 1 <= len(result.excerpt) < 100
+
+
+async def test_a_2xx_counts_even_if_the_connection_is_reset_in_the_body(
+    serve: Serve, make_egress: Make
+) -> None:
+    async def script(_: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\npart")
+        await writer.drain()
+        reset(writer)
+
+    result = await make_egress().post(await serve(script), {}, b"{}")
+    assert (result.cause, result.status) == ("acknowledged", 200)
+
+
+@pytest.mark.parametrize(
+    ("said", "diagnosis"),
+    [
+        (b"", "closed the connection before answering"),
+        (b"HTTP/1.1 20", "closed the connection before answering"),
+        (b"HTTP/1.1 200 OK\r\nx: y\r\n", "closed the connection before answering"),
+        (b"hello\r\n\r\n", "answered with something that is not HTTP; check host, port and scheme"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "answered with something that is not HTTP; check host, port and scheme"),
+        (
+            b"\x15\x03\x01\x00\x02\x02\x16",
+            "answered with something that is not HTTP; check host, port and scheme",
+        ),
+        (b"<html>HTTP/0.9</html>", "answered with something that is not HTTP; check host, port and scheme"),
+        (
+            b"HTTP/1.1 200 OK\r\nx: " + b"y" * 9000,
+            "answered with a header line over the limit; make its headers smaller",
+        ),
+    ],
+)
+async def test_what_is_no_answer_is_said_to_be_none(
+    serve: Serve, make_egress: Make, said: bytes, diagnosis: str
+) -> None:
+    requests = 0
+
+    async def script(_: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        requests += 1
+        writer.write(said)
+        await writer.drain()
+        writer.close()
+
+    url = await serve(script)
+    result = await make_egress().post(url, {}, b"{}")
+    assert (result.cause, result.status) == ("disconnected", None)
+    assert result.diagnosis == f"{url[7:]} {diagnosis}"
+    assert requests == 1  # a fresh connection is no reason to send again
+    assert not result.resent
+
+
+async def test_a_reset_before_the_answer_is_a_failure(serve: Serve, make_egress: Make) -> None:
+    async def script(_: bytes, writer: asyncio.StreamWriter) -> None:
+        reset(writer)
+
+    url = await serve(script)
+    result = await make_egress().post(url, {}, b"{}")
+    assert (result.cause, result.resent) == ("disconnected", False)
+    assert result.diagnosis == f"{url[7:]} reset the connection before answering"
+
+
+class Kept:
+    """A receiver that answers the first request of a connection and ends the connection at the second."""
+
+    def __init__(self, end: Callable[[asyncio.StreamWriter], None]) -> None:
+        self.end = end
+        self.served: list[asyncio.StreamWriter] = []
+        self.requests = 0
+
+    async def __call__(self, _: bytes, writer: asyncio.StreamWriter) -> None:
+        self.requests += 1
+        if writer in self.served:
+            self.end(writer)
+        else:
+            self.served.append(writer)
+            writer.write(OK)
+
+
+@pytest.mark.parametrize("end", [asyncio.StreamWriter.close, reset])
+async def test_a_kept_connection_that_was_closed_is_no_failure_but_sent_again_fresh(
+    serve: Serve, make_egress: Make, end: Callable[[asyncio.StreamWriter], None]
+) -> None:
+    receiver = Kept(end)
+    url = await serve(receiver)
+    egress = make_egress()
+    await asyncio.gather(egress.post(url, {}, b"{}"), egress.post(url, {}, b"{}"))
+    assert receiver.requests == 2
+    result = await egress.post(url, {}, b"{}")  # the other kept connection is as dead and must not be tried
+    assert (result.cause, result.resent) == ("acknowledged", True)
+    assert (receiver.requests, len(receiver.served)) == (4, 3)
+
+
+async def test_a_kept_connection_that_breaks_inside_an_answer_is_a_failure(
+    serve: Serve, make_egress: Make
+) -> None:
+    def answer_half(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 O")
+        writer.close()
+
+    receiver = Kept(answer_half)
+    url = await serve(receiver)
+    egress = make_egress()
+    await egress.post(url, {}, b"{}")
+    result = await egress.post(url, {}, b"{}")
+    assert (result.cause, result.resent, receiver.requests) == ("disconnected", False, 2)
+
+
+async def test_a_second_sending_that_fails_is_recorded_as_one(serve: Serve, make_egress: Make) -> None:
+    answers = [OK]
+
+    async def script(_: bytes, writer: asyncio.StreamWriter) -> None:
+        if answers:
+            writer.write(answers.pop())
+        else:
+            writer.close()
+
+    url = await serve(script)
+    egress = make_egress()
+    await egress.post(url, {}, b"{}")
+    result = await egress.post(url, {}, b"{}")
+    assert (result.cause, result.resent) == ("disconnected", True)
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def test_a_port_where_nothing_listens_is_named(make_egress: Make) -> None:
+    port = closed_port()
+    result = await make_egress().post(f"http://user:hidden@127.0.0.1:{port}/x?key=hidden", {}, b"{}")
+    assert result.cause == "connect"
+    assert result.diagnosis == f"can't connect to 127.0.0.1:{port}: connection refused, nothing listens there"
+
+
+@asynccontextmanager
+async def full_backlog() -> AsyncIterator[int]:
+    """A port that accepts no more: its queue is full and nobody takes from it."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    port = int(listener.getsockname()[1])
+    waiting = [socket.socket() for _ in range(3)]
+    for one in waiting:
+        one.setblocking(False)
+        one.connect_ex(("127.0.0.1", port))
+    yield port
+    for one in [listener, *waiting]:
+        one.close()
+
+
+async def test_a_connection_that_is_not_accepted_says_so(make_egress: Make) -> None:
+    async with full_backlog() as port:
+        result = await make_egress(HASTY).post(f"http://127.0.0.1:{port}/", {}, b"{}")
+    assert result.cause == "timeout"
+    assert result.diagnosis == (
+        f"no answer within 0.3 s: 127.0.0.1:{port} does not accept connections; "
+        "check the address and any firewall before it"
+    )
+
+
+async def test_a_name_without_address_is_named(make_egress: Make) -> None:
+    result = await make_egress().post("http://hooks.invalid/", {}, b"{}")
+    assert result.cause == "dns"
+    assert result.diagnosis.startswith("the name in hooks.invalid:80 ")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
+async def test_a_forbidden_address_gets_not_even_a_connection(make_egress: Make, host: str) -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as listener:
+        port = listener.getsockname()[1]
+        result = await make_egress(rules=AddressRules()).post(f"http://{host}:{port}/", {}, b"{}")
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert (result.cause, result.status, result.excerpt) == ("refused", None, "")
+    assert result.diagnosis in {
+        "refused: 127.0.0.1 is a loopback address (allow it with egress.allow)",
+        "refused: ::1 is a loopback address (allow it with egress.allow)",
+    }
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "127.1", "0177.0.0.1", "①②⑦.0.0.1"])
+async def test_an_address_in_disguise_is_refused(make_egress: Make, host: str) -> None:
+    result = await make_egress(rules=AddressRules()).post(f"http://{host}:{closed_port()}/", {}, b"{}")
+    assert (result.cause, result.excerpt) == ("refused", "")
+    assert result.diagnosis == "refused: 127.0.0.1 is a loopback address (allow it with egress.allow)"
+
+
+async def test_a_proxy_does_not_open_addresses_that_the_rules_forbid(serve: Serve, make_egress: Make) -> None:
+    egress = make_egress(EgressSettings(proxy=await serve(OK)), AddressRules())
+    result = await egress.post("http://169.254.169.254/latest/meta-data", {}, b"{}")
+    assert result.cause == "refused"
+    assert (
+        result.diagnosis
+        == "refused: 169.254.169.254 is a cloud metadata address (allow it with egress.allow)"
+    )
+
+
+async def test_a_proxy_that_is_down_is_told_apart_from_the_receiver(make_egress: Make) -> None:
+    egress = make_egress(EgressSettings(proxy=f"http://127.0.0.1:{closed_port()}"))
+    result = await egress.post("https://hooks.invalid/", {}, b"{}")
+    assert result.cause == "connect"
+    assert result.diagnosis.startswith("can't connect to the egress proxy: connection refused")
+
+
+async def test_a_proxy_that_refuses_a_tunnel_is_told_apart_from_the_receiver(
+    serve: Serve, make_egress: Make
+) -> None:
+    proxy = await serve(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
+    result = await make_egress(EgressSettings(proxy=proxy)).post("https://hooks.invalid/", {}, b"{}")
+    assert result.cause == "connect"
+    assert (
+        result.diagnosis == "the egress proxy answered 403 when asked for hooks.invalid:443: check its rules"
+    )
+
+
+async def test_an_unusual_spelling_of_an_allowed_address_is_not_dialled_either(make_egress: Make) -> None:
+    result = await make_egress().post("http://127.1/", {}, b"{}")
+    assert (result.cause, result.diagnosis) == ("refused", "refused: write the webhook's host as 127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("ftp://127.0.0.1/", "must begin with http:// or https://"),
+        ("", "must begin with http:// or https://"),
+        ("http://[half/", "has a host that is not a valid name or address"),
+        ("http://127.0.0.1:99999/", "has a port that is not a number from 1 to 65535"),
+    ],
+)
+async def test_what_is_no_url_ends_in_a_diagnosis_too(make_egress: Make, url: str, fault: str) -> None:
+    result = await make_egress().post(url, {}, b"{}")
+    assert (result.cause, result.diagnosis) == ("refused", f"refused: the webhook's URL {fault}")
+
+
+async def test_a_canceled_attempt_closes_its_connection(serve: Serve, make_egress: Make) -> None:
+    arrived, ended = asyncio.Event(), asyncio.Event()
+
+    async def script(_: bytes, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        try:
+            while True:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        finally:
+            ended.set()
+
+    attempt = asyncio.ensure_future(make_egress().post(await serve(script), {}, b"{}"))
+    async with asyncio.timeout(AT_LAST):
+        await arrived.wait()
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+        await ended.wait()

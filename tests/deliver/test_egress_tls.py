@@ -1,0 +1,225 @@
+"""TLS is always verified, and what is wrong with it is said."""
+
+import asyncio
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ringback.deliver.egress import Egress, EgressSettings
+from ringback.words.errors import SetupError
+
+Serve = Callable[..., Awaitable[str]]
+Make = Callable[..., Egress]
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+CA_CONFIG = """
+[ca]
+default_ca = test
+[test]
+database = index.txt
+new_certs_dir = .
+default_md = sha256
+policy = any
+rand_serial = yes
+copy_extensions = copy
+[any]
+commonName = supplied
+"""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """A certificate authority of the test's own, in a folder."""
+
+    folder: Path
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "ca.pem"
+
+    def server(self, name: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / f"{name}.pem", self.folder / f"{name}.key")
+        return context
+
+
+def openssl(folder: Path, *arguments: str) -> None:
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def issue(folder: Path, name: str, subject: str, start: str, end: str) -> None:
+    request = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=test")
+    openssl(folder, "req", "-new", *KEY, *request, "-addext", f"subjectAltName={subject}")
+    signer = ("-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key")
+    files = ("-in", f"{name}.csr", "-out", f"{name}.pem")
+    openssl(folder, "ca", "-batch", *signer, *files, "-startdate", start, "-enddate", end)
+
+
+def self_sign(folder: Path, name: str, *extra: str) -> None:
+    files = ("-keyout", f"{name}.key", "-out", f"{name}.pem")
+    openssl(folder, "req", "-x509", *KEY, *files, "-subj", f"/CN=test {name}", "-days", "36500", *extra)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    folder = tmp_path_factory.mktemp("authority")
+    (folder / "ca.cnf").write_text(CA_CONFIG)
+    (folder / "index.txt").touch()
+    (folder / "index.txt.attr").write_text("unique_subject = no\n")
+    self_sign(folder, "ca")
+    self_sign(folder, "alone", "-addext", "subjectAltName=IP:127.0.0.1")
+    issue(folder, "good", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "21000101000000Z")
+    issue(folder, "other", "DNS:elsewhere.example", "20200101000000Z", "21000101000000Z")
+    issue(folder, "expired", "IP:127.0.0.1", "20200101000000Z", "20200102000000Z")
+    issue(folder, "early", "IP:127.0.0.1", "20990101000000Z", "21000101000000Z")
+    return Authority(folder)
+
+
+def trusting(authority: Authority, timeout_s: float = 5) -> EgressSettings:
+    return EgressSettings(timeout_s=timeout_s, ca_file=authority.file)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_receiver_of_a_trusted_authority_is_reached(
+    serve: Serve, make_egress: Make, authority: Authority, host: str
+) -> None:
+    url = (await serve(OK, tls=authority.server("good"))).replace("127.0.0.1", host)
+    egress = make_egress(trusting(authority))
+    for _ in range(2):
+        result = await egress.post(url, {}, b"{}")
+        assert (result.cause, result.excerpt) == ("acknowledged", "ok")
+
+
+@pytest.mark.parametrize(
+    ("certificate", "hint"),
+    [
+        ("alone", "is self-signed: use one from a public authority, or add it with egress.ca_file"),
+        ("expired", "has expired: renew it"),
+        ("early", "is not valid yet: check the clocks and the certificate's dates"),
+        ("other", "is for another address: use the name that stands in the certificate"),
+    ],
+)
+async def test_a_certificate_that_does_not_verify_is_named(
+    serve: Serve, make_egress: Make, authority: Authority, certificate: str, hint: str
+) -> None:
+    url = await serve(OK, tls=authority.server(certificate))
+    result = await make_egress(trusting(authority)).post(url, {}, b"{}")
+    assert (result.cause, result.excerpt) == ("tls", "")
+    assert result.diagnosis == f"the certificate of {url[8:]} {hint}"
+
+
+async def test_a_certificate_for_another_name_is_named(
+    serve: Serve, make_egress: Make, authority: Authority
+) -> None:
+    url = (await serve(OK, tls=authority.server("other"))).replace("127.0.0.1", "localhost")
+    result = await make_egress(trusting(authority)).post(url, {}, b"{}")
+    assert result.cause == "tls"
+    assert result.diagnosis.startswith(
+        f"the certificate of {url[8:]} is for another host: check the webhook's URL"
+    )
+
+
+async def test_an_authority_that_was_not_given_is_not_trusted(
+    serve: Serve, make_egress: Make, authority: Authority
+) -> None:
+    url = await serve(OK, tls=authority.server("good"))
+    result = await make_egress().post(url, {}, b"{}")
+    assert result.cause == "tls"
+    assert result.diagnosis.startswith(f"the certificate of {url[8:]} comes from an unknown authority")
+
+
+async def test_plain_http_behind_an_https_url_is_named(make_egress: Make) -> None:
+    async with plain(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        result = await make_egress().post(f"https://127.0.0.1:{port}/", {}, b"{}")
+    assert result.cause == "tls"
+    assert result.diagnosis == (
+        f"127.0.0.1:{port} does not speak TLS: is the webhook's URL http:// rather than https://?"
+    )
+
+
+async def test_an_old_protocol_is_refused(serve: Serve, make_egress: Make, authority: Authority) -> None:
+    tls = authority.server("good")
+    tls.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1
+    url = await serve(OK, tls=tls)
+    result = await make_egress(trusting(authority)).post(url, {}, b"{}")
+    assert result.cause == "tls"
+    assert result.diagnosis == f"{url[8:]} has no TLS version in common with us: it needs TLS 1.2 or newer"
+
+
+async def test_a_receiver_that_wants_a_client_certificate_is_named(
+    serve: Serve, make_egress: Make, authority: Authority
+) -> None:
+    tls = authority.server("good")
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(authority.file)
+    url = await serve(OK, tls=tls)
+    result = await make_egress(trusting(authority)).post(url, {}, b"{}")
+    assert result.cause == "tls"
+    assert result.diagnosis == f"{url[8:]} wants a client certificate, and webhooks carry none"
+
+
+@asynccontextmanager
+async def plain(said: bytes | None) -> AsyncIterator[int]:
+    """A receiver that reads what comes first and says something that is not TLS; None: nothing, for ever."""
+    done = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        if said is None:
+            await done.wait()
+        else:
+            writer.write(said)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    done.set()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_handshake_that_stalls_ends_at_the_deadline(make_egress: Make) -> None:
+    async with plain(None) as port:
+        result = await make_egress(EgressSettings(timeout_s=0.3)).post(
+            f"https://127.0.0.1:{port}/", {}, b"{}"
+        )
+    assert result.cause == "timeout"
+    stopped = f"127.0.0.1:{port} accepted the connection but did not finish the TLS handshake"
+    assert result.diagnosis == f"no answer within 0.3 s: {stopped}"
+
+
+async def test_a_handshake_that_is_cut_short_is_named(make_egress: Make) -> None:
+    async with plain(b"") as port:
+        result = await make_egress().post(f"https://127.0.0.1:{port}/", {}, b"{}")
+    assert result.cause == "tls"
+    assert result.diagnosis == f"127.0.0.1:{port} closed the connection during the TLS handshake"
+
+
+async def test_a_timeout_after_the_handshake_is_the_receivers(
+    serve: Serve, make_egress: Make, authority: Authority
+) -> None:
+    async def hang(_: bytes, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    url = await serve(hang, tls=authority.server("good"))
+    result = await make_egress(trusting(authority, timeout_s=0.3)).post(url, {}, b"{}")
+    assert result.cause == "timeout"
+    assert "was sent the request but has not answered" in result.diagnosis
+
+
+async def test_a_file_of_authorities_that_can_not_be_used_stops_the_start(
+    make_egress: Make, tmp_path: Path
+) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    for file in (empty, tmp_path / "missing.pem"):
+        with pytest.raises(SetupError, match=r"egress\.ca_file: can't read certificates from "):
+            make_egress(EgressSettings(ca_file=file))
