@@ -44,7 +44,7 @@ async def flood_with_interim_answers(_: bytes, writer: asyncio.StreamWriter) -> 
         await writer.drain()
 
 
-@pytest.mark.parametrize("script", [hang, drip_headers, flood_with_interim_answers])
+@pytest.mark.parametrize("script", [hang, drip_headers])
 async def test_an_answer_that_does_not_come_ends_at_the_deadline(
     serve: Serve, make_egress: Make, script: Callable[..., Awaitable[None]]
 ) -> None:
@@ -57,6 +57,22 @@ async def test_an_answer_that_does_not_come_ends_at_the_deadline(
         "answer 2xx first and do the work afterwards"
     )
     assert 0.29e6 <= result.duration_us < AT_LAST * 1e6  # uvloop counts in milliseconds
+
+
+async def test_interim_answers_without_end_are_ended_at_once(serve: Serve, make_egress: Make) -> None:
+    url = await serve(flood_with_interim_answers)
+    async with asyncio.timeout(AT_LAST):
+        result = await make_egress().post(url, {}, b"{}")
+    assert (result.cause, result.status) == ("disconnected", None)
+    assert result.diagnosis == f"{url[7:]} answered with nothing but interim answers (1xx)"
+
+
+async def test_a_few_interim_answers_come_before_a_good_one(serve: Serve, make_egress: Make) -> None:
+    url = await serve(b"HTTP/1.1 102 Processing\r\n\r\n" * 16 + OK)
+    egress = make_egress()
+    for _ in range(3):
+        result = await egress.post(url, {}, b"{}")
+        assert (result.cause, result.status, result.excerpt) == ("acknowledged", 200, "ok")
 
 
 async def test_a_body_that_drips_after_a_2xx_is_cut_and_acknowledged(serve: Serve, make_egress: Make) -> None:

@@ -47,6 +47,7 @@ class Child:
         self.process = subprocess.Popen(
             command(PYTHON, control.fileno(), lifeline),
             cwd=folder,
+            env={name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -190,8 +191,16 @@ def load(start: Callable[..., Child]) -> Callable[..., Child]:
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Path:
+def gate(tmp_path: Path) -> Iterator[Path]:
     """A FIFO: whoever reads it waits until the test writes to it (`write_text`), and the other way round."""
+
+    def too_late(_number: int, _frame: object) -> None:
+        raise TimeoutError("nobody came to the gate")
+
     path = tmp_path / "gate"
     os.mkfifo(path)
-    return path
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(PATIENCE)
+    yield path
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -60,8 +60,8 @@ def test_asynchronous_code_is_interrupted_and_cleans_up(load: Load, wait: str) -
         "import asyncio\n"
         "async def predict(wait: bool) -> str:\n"
         "    if not wait: return 'next'\n"
-        "    print('waiting')\n"
         "    try:\n"
+        "        print('waiting')\n"
         f"        {wait}\n"
         "    finally:\n"
         "        await asyncio.sleep(0)\n"
@@ -118,8 +118,8 @@ def test_a_model_that_swallows_the_interruption_is_canceled_all_the_same(
     child = load(
         "import asyncio, time\n"
         f"{how} predict() -> str:\n"
-        "    print('waiting')\n"
         "    try:\n"
+        "        print('waiting')\n"
         f"        {wait}\n"
         f"    except {swallow} as error:\n"
         "        print('swallowed', type(error).__name__)\n"
@@ -153,8 +153,9 @@ def test_the_models_own_cancelation_exception_is_raised_if_it_has_one(load: Load
     child = load(
         "import time, cog\n"
         "def predict() -> str:\n"
-        "    print('waiting')\n"
-        "    try: time.sleep(600)\n"
+        "    try:\n"
+        "        print('waiting')\n"
+        "        time.sleep(600)\n"
         "    except cog.CancelationException:\n"
         "        print('clean')\n"
         "        raise\n",
@@ -171,8 +172,9 @@ def test_an_error_while_it_stops_is_in_the_logs_and_it_is_canceled(load: Load) -
     child = load(
         "import time\n"
         "def predict() -> str:\n"
-        "    print('waiting')\n"
-        "    try: time.sleep(600)\n"
+        "    try:\n"
+        "        print('waiting')\n"
+        "        time.sleep(600)\n"
         "    finally: raise ValueError('while stopping')\n"
     )
     child.send(Run("p1", {}))
@@ -212,9 +214,36 @@ def test_cancels_at_any_moment_never_hurt_the_child_or_the_next_prediction(load:
     assert "canceled" in ends
 
 
+def test_a_canceled_model_does_not_get_to_wait_for_what_it_returns(load: Load) -> None:
+    child = load(
+        "import asyncio, time\n"
+        "def predict() -> str:\n"
+        "    try:\n"
+        "        print('waiting')\n"
+        "        time.sleep(600)\n"
+        "    except BaseException:\n"
+        "        return asyncio.sleep(600)\n"
+    )
+    child.send(Run("p1", {}))
+    _last_line(child, b"waiting\n")
+    child.send(Cancel("p1"))
+    assert child.finish()[2].status == "canceled"
+
+
+def test_a_signal_that_is_not_a_cancel_does_not_interrupt(load: Load, gate: Path) -> None:
+    child = load("def predict(gate: str) -> str:\n    print('waiting')\n    return open(gate).read()\n")
+    child.send(Run("p1", {"gate": str(gate)}))
+    _last_line(child, b"waiting\n")
+    os.kill(child.process.pid, signal.SIGUSR1)
+    gate.write_text("undisturbed")
+    assert child.finish()[0] == ["undisturbed"]
+
+
 def test_a_signal_outside_of_a_run_does_nothing(load: Load) -> None:
 
     child = load("def predict(n: int) -> int:\n    return n\n")
     for number in range(100):
-        os.kill(child.process.pid, signal.SIGUSR1 if number % 2 else signal.SIGINT)
         assert child.run(f"p{number}", n=number)[0] == [number]
+        child.send(Cancel(f"p{number}"))
+        for each in (signal.SIGUSR1, signal.SIGINT, signal.SIGUSR1):
+            os.kill(child.process.pid, each)

@@ -39,11 +39,11 @@ class Catalog:
         Raises:
             Invalid: there is none such, in Replicate's words.
         """
-        model, _, id_ = reference.rpartition(":") if ":" in reference else ("", "", reference)
-        if "/" in id_:
-            model, id_ = id_, self._latest.get(id_, "")
+        model, sign, id_ = reference.partition(":")
+        if not sign:
+            model, id_ = (reference, self._latest.get(reference, "")) if "/" in reference else ("", reference)
         known = await self._get(id_.lower())
-        if known is None or (model and known.model != model):
+        if known is None or ((model or sign) and known.model != model):
             raise Invalid(
                 "The specified version does not exist (or perhaps you don't have permission to use it?)",
                 title="Invalid version or not permitted",

@@ -1,6 +1,7 @@
 """The shapes of requests: what may stand in the body that creates a prediction, and what is wrong with it."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from ringback.rules.address import AddressRules, refusal
@@ -11,6 +12,8 @@ from ringback.store.predictions import Webhook
 from ringback.words.errors import Invalid, InvalidField
 
 _KEYS = frozenset({"version", "input", "webhook", "webhook_events_filter", "webhook_completed", "stream"})
+_MANY = 20
+"""Faults listed at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def create(body: dict[str, Any], hooks: HookRules, *, with_version: bool) -> Cre
         faults.append(_type("stream", "boolean"))
     webhook = _webhook(body, hooks, faults)
     if faults:
-        raise invalid_input(tuple(faults[:20]))
+        raise invalid_input(tuple(faults[:_MANY]))
     return Create(version if with_version else None, body["input"], webhook)
 
 
@@ -76,19 +79,29 @@ def _type(field: str, name: str) -> InvalidField:
 
 
 def _webhook(body: dict[str, Any], hooks: HookRules, faults: list[InvalidField]) -> Webhook | None:
-    events = _events(body.get("webhook_events_filter"), faults)
-    for key, given in (("webhook", events), ("webhook_completed", frozenset[Event]({"completed"}))):
-        url = body.get(key)
-        if url is None:
-            continue
-        if not isinstance(url, str):
-            faults.append(_type(key, "string"))
-        elif fault := _fault(url, hooks.addresses):
-            faults.append(InvalidField("format", key, f"The URL {fault}"))
-        else:
-            chosen = hooks.default_events if given is None else given
-            return Webhook(url, endpoint_of(url), origin_of(url), chosen) if chosen else None
+    given = _events(body.get("webhook_events_filter"), faults)
+    events = hooks.default_events if given is None else given
+    webhook = _url(body, "webhook", hooks, faults)
+    completed = _url(body, "webhook_completed", hooks, faults)
+    if webhook is not None and events:
+        return Webhook(webhook, endpoint_of(webhook), origin_of(webhook), events)
+    if completed is not None:
+        return Webhook(completed, endpoint_of(completed), origin_of(completed), frozenset({"completed"}))
     return None
+
+
+def _url(body: dict[str, Any], key: str, hooks: HookRules, faults: list[InvalidField]) -> str | None:
+    url = body.get(key)
+    if url is None:
+        return None
+    if not isinstance(url, str):
+        faults.append(_type(key, "string"))
+        return None
+    fault = _fault(url, hooks.addresses)
+    if fault is not None:
+        faults.append(InvalidField("format", key, f"The URL {fault}"))
+        return None
+    return url
 
 
 def _fault(url: str, rules: AddressRules) -> str | None:
@@ -107,10 +120,10 @@ def _events(given: Any, faults: list[InvalidField]) -> frozenset[Event] | None:
         faults.append(_type("webhook_events_filter", "array"))
         return None
     options = ", ".join(f'"{event}"' for event in EVENTS)
+    unknown = (place for place, event in enumerate(given) if event not in EVENTS)
     faults += [
         InvalidField("enum", f"webhook_events_filter.{place}", f"Must be one of the following: {options}")
-        for place, event in enumerate(given[:20])
-        if event not in EVENTS
+        for place in islice(unknown, _MANY)
     ]
     return frozenset(event for event in given if event in EVENTS)
 

@@ -11,7 +11,7 @@ import typer
 import uvloop
 
 from ringback import __version__
-from ringback.assembly.config import Config, ModelConfig, read_config
+from ringback.assembly.config import Config, ModelConfig, check, read_config
 from ringback.assembly.serve import World, serve
 from ringback.words.errors import SetupError
 
@@ -60,6 +60,7 @@ def serve_command(
     server = replace(settings.server, **{name: value for name, value in given.items() if value is not None})
     named = dict(_model(text) for text in models or [])
     settings = replace(settings, server=server, models={**settings.models, **named})
+    check(settings, "command line")
     _log_to_stderr(server.log_level)
     uvloop.run(serve(settings, context.obj or World(token=os.environ.get("REPLICATE_API_TOKEN") or None)))
 

@@ -4,6 +4,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
+from math import isfinite
 from pathlib import Path
 from typing import Any, get_args
 
@@ -144,7 +145,7 @@ def parse_config(document: dict[str, Any], where: str, folder: Path) -> Config:
         models={name: _model(table, f'{where}: models."{name}"', folder) for name, table in models.items()},
         **sections,
     )
-    _check(config, where)
+    check(config, where)
     return config
 
 
@@ -177,7 +178,8 @@ def _section(kind: type, table: Any, where: str) -> Any:
 
 def _typed(kind: Any, value: Any, where: str) -> None:
     if kind is float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool)
+        # TOML knows inf and nan; no time is either.
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     elif get_args(kind):
         fits = isinstance(value, list) and all(isinstance(item, get_args(kind)[0]) for item in value)
     else:
@@ -187,7 +189,16 @@ def _typed(kind: Any, value: Any, where: str) -> None:
         raise SetupError(f"{where}: expected {name}, not {value!r}")
 
 
-def _check(config: Config, where: str) -> None:
+def check(config: Config, where: str) -> None:
+    """Check what no type can say.
+
+    Args:
+        config: the settings.
+        where: where they come from, for error messages.
+
+    Raises:
+        SetupError: one is out of its range; names it.
+    """
     server, webhooks, egress = config.server, config.webhooks, config.egress
     rules = [
         (0 <= server.port <= 65535, "server.port must be from 0 to 65535"),  # noqa: PLR2004 - TCP's range

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 from ringback.words.errors import SetupError
@@ -19,6 +20,7 @@ class DataFolder:
         self.folder = folder = Path(path).absolute()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.files.mkdir(exist_ok=True)
             self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise SetupError(
@@ -31,6 +33,7 @@ class DataFolder:
             raise SetupError(
                 f"another ringback is using the data folder {folder}: stop it, or give another with --data"
             ) from None
+        shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed server left
 
     @property
     def database(self) -> Path:
@@ -46,6 +49,11 @@ class DataFolder:
     def versions(self) -> Path:
         """Where kept sources are restored to."""
         return self.folder / "versions"
+
+    @property
+    def scratch(self) -> Path:
+        """Where running models keep temporary files; empty at each start."""
+        return self.folder / "tmp"
 
     def close(self) -> None:
         """Let go of the folder."""

@@ -40,6 +40,7 @@ from ringback.words.errors import SetupError
 from ringback.words.ids import Entropy, PredictionIds, digest, unguessable
 from ringback.words.signature import new_secret
 from ringback.work.files import FileStore
+from ringback.work.inputs import InputFiles, InputRules
 from ringback.work.model import read_model
 from ringback.work.run import Desk
 from ringback.work.worker import Served, Worker
@@ -90,7 +91,7 @@ async def serve(config: Config, world: World) -> None:
         stack.callback(listening.close)
         links = Links(_base(config.server, listening))
         database = await stack.enter_async_context(_database(data, world))
-        account, token = await _account(database, world)
+        account = await _account(database, world)
         egress = _egress(config)
         stack.push_async_callback(egress.close)
         holder = f"serve_{unguessable(world.entropy, 10)}"
@@ -104,7 +105,11 @@ async def serve(config: Config, world: World) -> None:
         )
         outbox = Outbox(database, dispatcher, int(config.webhooks.throttle_s * SECOND), links)
         blobs = FileStore(data.files, world.entropy)
-        worker = _worker(config, Desk(outbox, world.clock, blobs), holder, data.versions)
+        inputs = InputFiles(InputRules(_address_rules(config)), blobs, links)
+        stack.push_async_callback(inputs.close)
+        worker = _worker(
+            config, Desk(outbox, world.clock, blobs, inputs, data.scratch), holder, data.versions
+        )
         stack.push_async_callback(worker.drain, 0.0)
         await worker.load()
         await _recover(database, holder, worker, blobs)
@@ -126,6 +131,7 @@ async def serve(config: Config, world: World) -> None:
         )
         dispatching = asyncio.create_task(dispatcher.run())
         await worker.start()
+        token = await _first_token(database, account, world)
         listening.listen(_BACKLOG)  # so that whoever reads the greeting can connect
         _greet(world, links, data, worker, token)
         await _http(app, listening, config.server)
@@ -176,21 +182,25 @@ async def _database(data: DataFolder, world: World) -> AsyncIterator[Database]:
         await database.close()
 
 
-async def _account(database: Database, world: World) -> tuple[str, str | None]:
-    """Give the account, and a token to show if one had to be made."""
+async def _account(database: Database, world: World) -> str:
     account = await database.read(accounts.default)
-    if account is None:
-        account = f"acct_{unguessable(world.entropy, 10)}"
-        made, secret_id, secret = account, unguessable(world.entropy, 10), new_secret(world.entropy)
-        await database.write(
-            lambda tx: accounts.create(tx, id=made, username="ringback", secret_id=secret_id, secret=secret)
-        )
-    chosen = account
-    if world.token is not None or await database.read(lambda tx: accounts.has_token(tx, chosen)):
-        return account, None
+    if account is not None:
+        return account
+    made, secret_id = f"acct_{unguessable(world.entropy, 10)}", unguessable(world.entropy, 10)
+    secret = new_secret(world.entropy)
+    await database.write(
+        lambda tx: accounts.create(tx, id=made, username="ringback", secret_id=secret_id, secret=secret)
+    )
+    return made
+
+
+async def _first_token(database: Database, account: str, world: World) -> str | None:
+    """Make a token if there is none. Only once all else has started: it is shown once, in the greeting."""
+    if world.token is not None or await database.read(lambda tx: accounts.has_token(tx, account)):
+        return None
     token = f"r8_{unguessable(world.entropy, 23)}"  # the form and length of Replicate's own
-    await database.write(lambda tx: accounts.add_token(tx, chosen, digest(token), "first start"))
-    return account, token
+    await database.write(lambda tx: accounts.add_token(tx, account, digest(token), "first start"))
+    return token
 
 
 def _egress(config: Config) -> Egress:

@@ -8,6 +8,7 @@ import errno
 import re
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
@@ -21,8 +22,9 @@ from aiohttp import (
     ClientResponseError,
     NonHttpUrlClientError,
 )
+from aiohttp.http_exceptions import LineTooLong
 
-from ringback.net.guard import Trail, refused_address
+from ringback.net.guard import TooManyInterimAnswers, Trail, refused_address
 from ringback.rules.address import AddressRules, refusal
 from ringback.rules.attempt import Cause
 from ringback.rules.url import literal_address, origin_of, redacted, url_fault
@@ -186,7 +188,8 @@ def failure(
         return "refused", _refusal_diagnosis(refused.reason)
     if isinstance(error, TimeoutError):
         return "timeout", f"no answer within {timeout_s:g} s: {_stopped(trail, where)}"
-    if isinstance(error, ValueError | NonHttpUrlClientError):  # InvalidURL is a ValueError
+    # aiohttp's InvalidURL is a ValueError, but so are errors of certificates: those come later
+    if trail.phase == "pooled" and isinstance(error, ValueError | NonHttpUrlClientError):
         return "refused", _bad_url_diagnosis(url, rules)
     if isinstance(error, ClientHttpProxyError | ClientProxyConnectionError):
         return "connect", _proxy_diagnosis(error, where)
@@ -259,12 +262,20 @@ def _os_hint(error: Exception) -> str:
     return _OS_HINTS.get(number) or errno.errorcode.get(number, f"error {number}")
 
 
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
 def _tls_error(error: BaseException) -> ssl.SSLError | None:
     """The error of OpenSSL that `error` comes from, if it does."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__
-    return cause
+    # aiohttp's wrappers are SSLErrors too, but without the code and the reason
+    found = (
+        one for one in _causes(error) if isinstance(one, ssl.SSLError) and not isinstance(one, ClientError)
+    )
+    return next(found, None)
 
 
 def _tls_diagnosis(error: ssl.SSLError | None, where: str) -> str:
@@ -279,9 +290,16 @@ def _tls_diagnosis(error: ssl.SSLError | None, where: str) -> str:
 
 def _broken_diagnosis(error: BaseException, where: str) -> str:
     if isinstance(error, ClientResponseError):
-        if "more than" in error.message:
-            return f"{where} answered with a header line over the limit; make its headers smaller"
-        return f"{where} answered with something that is not HTTP; check host, port and scheme"
+        return f"{where} answered with {_malformation(error)}"
     if isinstance(error, OSError) and error.errno in {errno.ECONNRESET, errno.EPIPE}:
         return f"{where} reset the connection before answering"
     return f"{where} closed the connection before answering"
+
+
+def _malformation(error: ClientResponseError) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, LineTooLong):
+            return "a header line over the limit; make its headers smaller"
+        if isinstance(cause, TooManyInterimAnswers):
+            return "nothing but interim answers (1xx)"
+    return "something that is not HTTP; check host, port and scheme"

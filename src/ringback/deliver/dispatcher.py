@@ -17,8 +17,9 @@ from ringback.rules.attempt import Result
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
 from ringback.store import lanes
+from ringback.store.attempts import Work
 from ringback.store.database import Database
-from ringback.store.lanes import Owed, Rooms, Work
+from ringback.store.lanes import Owed, Rooms
 from ringback.words.errors import Unavailable
 from ringback.words.ids import delivery_id
 from ringback.words.signature import sign

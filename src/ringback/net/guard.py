@@ -7,6 +7,7 @@ changes its answer between a check and the connection gains nothing: what is jud
 """
 
 import asyncio
+import functools
 import socket
 import ssl
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any, Literal
 
-from aiohttp import ClientConnectorError, TCPConnector
+from aiohttp import ClientConnectorError, StreamReader, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError, RawResponseMessage
 
 from ringback.rules.address import AddressRules, refusal
 
@@ -24,6 +27,8 @@ Lookup = Callable[..., list[tuple[Any, ...]]]
 SockAddress = tuple[str, int] | tuple[str, int, int, int]
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
+_MOST_INTERIM_ANSWERS = 16
+_SWITCHING_PROTOCOLS, _FIRST_FINAL = 101, 200
 _LOOKUPS_AT_ONCE = 64  # a hanging name holds one thread, whatever waits for it
 
 
@@ -168,7 +173,7 @@ def guarded_connector(
             dialled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         return dialled
 
-    return TCPConnector(
+    connector = TCPConnector(
         limit=limit,
         force_close=force_close,
         use_dns_cache=False,  # an answer is judged when it is dialled, not remembered
@@ -176,6 +181,36 @@ def guarded_connector(
         ssl=tls or tls_context(),
         socket_factory=dial,
     )
+    connector._factory = functools.partial(_Handler, loop=asyncio.get_running_loop())  # type: ignore[assignment] # noqa: SLF001 -- aiohttp has no public way to give it a protocol
+    return connector
+
+
+class TooManyInterimAnswers(HttpProcessingError):  # noqa: N818 -- named for what happened, as all our errors are
+    """A peer sends 1xx answers and no end of them."""
+
+
+class _Handler(ResponseHandler):
+    """aiohttp's protocol, but it gives up on a peer that sends nothing but interim answers (1xx).
+
+    aiohttp reads them until the deadline; thousands fit into one read, and the event loop stands still
+    meanwhile.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._interim_answers = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        code = data[0].code
+        if code >= _FIRST_FINAL or code == _SWITCHING_PROTOCOLS:
+            self._interim_answers = 0
+        else:
+            self._interim_answers += 1
+        if self._interim_answers <= _MOST_INTERIM_ANSWERS:
+            super().feed_data(data, size)
+        elif self.transport is not None and not self.transport.is_closing():
+            self.transport.close()
+            self.set_exception(TooManyInterimAnswers(message="too many interim answers"))
 
 
 class _FollowedContext(ssl.SSLContext):

@@ -5,8 +5,9 @@ status line and nothing else; a redirect is a failure; 410 ends the delivery (St
 "Response codes").
 """
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Cause = Literal[
     "acknowledged",  # a 2xx status line
@@ -21,8 +22,7 @@ Cause = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What one attempt came to.
 
     Attributes:
@@ -44,20 +44,17 @@ class Result:
     resent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(Struct, frozen=True):
     """The receiver has it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """Try again, not before `retry_after` seconds from now if that is given."""
 
     retry_after: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """The receiver wants no more of it (410)."""
 
 

@@ -13,8 +13,9 @@ The rules, all of them here and none of them elsewhere:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, assert_never
+
+from msgspec import Struct
 
 from ringback.rules.attempt import Acknowledged, Failed, Gone, Verdict
 from ringback.rules.prediction import Event
@@ -23,8 +24,7 @@ from ringback.rules.retry import SECOND, Schedule, next_due
 PARTIAL: frozenset[Event] = frozenset({"output", "logs"})
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A delivery that is owed.
 
     Attributes:
@@ -42,8 +42,7 @@ class Pending:
     created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(Struct, frozen=True):
     """What the rules need to know of a lane.
 
     Attributes:
@@ -64,8 +63,7 @@ class Lane:
 EMPTY = Lane()
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What to write for an event.
 
     Attributes:
@@ -144,8 +142,7 @@ def advanced(lane: Lane, plan: Plan) -> Lane:
 End = Literal["delivered", "superseded", "dead"]
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(Struct, frozen=True):
     """What an attempt's result changes.
 
     Attributes:

@@ -4,6 +4,7 @@ Two rules: every change of status is a row of TRANSITIONS, applied by `after`; a
 change owes is in EVENT_OF. Whoever wants to know what can happen to a prediction reads these two tables.
 """
 
+from functools import cache
 from typing import Literal
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
@@ -42,6 +43,7 @@ def mask(events: frozenset[Event] | tuple[Event, ...]) -> int:
     return sum(1 << EVENTS.index(event) for event in set(events))
 
 
+@cache
 def unmask(bits: int) -> tuple[Event, ...]:
     """Unpack what `mask` packed, in the order of EVENTS."""
     return tuple(event for place, event in enumerate(EVENTS) if bits >> place & 1)

@@ -3,14 +3,20 @@
 The descriptions never repeat the value: it may be a megabyte, or a secret in the wrong field.
 """
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
 
 from ringback.words.errors import Invalid, InvalidField
+from ringback.words.json import canonical
 
 _MANY = 20
 """Faults listed at most: an array of a million wrong items is one mistake."""
+
+_LONG = 100
+"""Characters shown of a name that the request made up."""
 
 
 class InputSchema:
@@ -36,12 +42,8 @@ class InputSchema:
         """
         if self._validator.is_valid(input_):
             return
-        fields = []
-        for error in self._validator.iter_errors(input_):
-            fields.append(_field(error))
-            if len(fields) == _MANY:
-                break
-        raise invalid_input(tuple(fields))
+        faults = (field for error in self._validator.iter_errors(input_) for field in _fields(error))
+        raise invalid_input(tuple(islice(faults, _MANY)))
 
 
 def invalid_input(fields: tuple[InvalidField, ...]) -> Invalid:
@@ -50,75 +52,95 @@ def invalid_input(fields: tuple[InvalidField, ...]) -> Invalid:
     return Invalid(detail, title="Input validation failed", fields=fields)
 
 
+_JUDGES_NULL = frozenset({"enum", "const", "$ref", "allOf", "anyOf", "oneOf", "not"})
+"""Keywords that may refuse null even where the type allows it."""
+
+
 def _nullable(schema: Any) -> Any:
     """Say OpenAPI 3.0's `nullable` in JSON Schema's way."""
     if isinstance(schema, list):
         return [_nullable(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    plain = {key: _nullable(item) for key, item in schema.items() if key != "nullable"}
-    if schema.get("nullable") is True:
-        return {"anyOf": [plain, {"type": "null"}]}
-    return plain
+    # A property may be called `nullable`: then what stands there is a schema.
+    plain = {key: _nullable(item) for key, item in schema.items() if not (key == "nullable" and item is True)}
+    if len(plain) == len(schema):
+        return plain
+    if isinstance(plain.get("type"), str) and not _JUDGES_NULL & plain.keys():
+        return {**plain, "type": [plain["type"], "null"]}
+    return {"anyOf": [plain, {"type": "null"}]}
 
 
-_TYPES = {
-    # jsonschema's rule: gojsonschema's name of it
-    "Required": "required",
-    "Type": "invalid_type",
-    "Enum": "enum",
-    "Constant": "const",
-    "Maximum": "number_lte",
-    "Minimum": "number_gte",
-    "ExclusiveMaximum": "number_lt",
-    "ExclusiveMinimum": "number_gt",
-    "MaxLength": "string_lte",
-    "MinLength": "string_gte",
-    "MaxItems": "array_max_items",
-    "MinItems": "array_min_items",
-    "UniqueItems": "unique",
-    "Pattern": "pattern",
-    "Format": "format",
-    "AnyOf": "number_any_of",
-    "AdditionalProperties": "additional_property_not_allowed",
+_RULES = {
+    # jsonschema's rule: gojsonschema's name of it, and its words
+    "Required": ("required", "{property} is required"),
+    "Type": ("invalid_type", "Invalid type. Expected: {types}"),
+    "Enum": ("enum", "Must be one of the following: {options}"),
+    "Constant": ("const", "Must be {expected_value}"),
+    "Maximum": ("number_lte", "Must be less than or equal to {limit}"),
+    "Minimum": ("number_gte", "Must be greater than or equal to {limit}"),
+    "ExclusiveMaximum": ("number_lt", "Must be less than {limit}"),
+    "ExclusiveMinimum": ("number_gt", "Must be greater than {limit}"),
+    "MultipleOf": ("multiple_of", "Must be a multiple of {multiple_of}"),
+    "MaxLength": ("string_lte", "String length must be less than or equal to {limit}"),
+    "MinLength": ("string_gte", "String length must be greater than or equal to {limit}"),
+    "Pattern": ("pattern", "Does not match pattern '{pattern}'"),
+    "Format": ("format", "Does not match format '{format}'"),
+    "MaxItems": ("array_max_items", "Array must have at most {limit} items"),
+    "MinItems": ("array_min_items", "Array must have at least {limit} items"),
+    "UniqueItems": ("unique", "Array items must be unique"),
+    "Contains": ("contains", "No item of the array is of the kind that one must be"),
+    "MaxProperties": ("array_max_properties", "Must have at most {limit} properties"),
+    "MinProperties": ("array_min_properties", "Must have at least {limit} properties"),
+    "PropertyNames": ("invalid_property_name", "A property has a name that is not allowed"),
+    "AdditionalProperties": (
+        "additional_property_not_allowed",
+        "Additional property {unexpected} is not allowed",
+    ),
+    "AnyOf": ("number_any_of", "Must match one of the allowed types"),
+    "OneOfNotValid": ("number_one_of", "Must match one of the allowed types"),
+    "OneOfMultipleValid": ("number_one_of", "Must match only one of the allowed types"),
+    "Not": ("number_not", "Must not match the schema that is ruled out"),
+    "FalseSchema": ("false", "No value is allowed here"),
 }
 
 
-def _field(error: jsonschema_rs.ValidationError) -> InvalidField:
+def _fields(error: jsonschema_rs.ValidationError) -> Iterator[InvalidField]:
     kind = error.kind
     rule = type(kind).__name__
-    path = ".".join(["input", *(str(step) for step in error.instance_path)])
-    return InvalidField(_TYPES.get(rule, rule.lower()), path, _describe(rule, kind))
+    facts = kind.as_dict()
+    if rule == "AnyOf" and (only := _but_null(facts["context"])):
+        for inner in only:
+            yield from _fields(inner)
+        return
+    path = ".".join(["input", *(_cut(str(step)) for step in error.instance_path)])
+    type_, words = _RULES.get(rule, (rule.lower(), f"Does not fit the schema ({rule})"))
+    for unexpected in facts.get("unexpected", [""]):
+        shown = {**{key: _shown(key, fact) for key, fact in facts.items()}, "unexpected": _cut(unexpected)}
+        yield InvalidField(type_, path, words.format(**shown))
 
 
-def _describe(rule: str, kind: Any) -> str:  # noqa: C901, PLR0911 - one line for each rule is the point
-    match rule:
-        case "Required":
-            return f"{kind.property} is required"
-        case "Type":
-            return f"Invalid type. Expected: {' or '.join(kind.types)}"
-        case "Enum":
-            options = kind.options if isinstance(kind.options, str) else ", ".join(map(_shown, kind.options))
-            return f"Must be one of the following: {options}"
-        case "Maximum":
-            return f"Must be less than or equal to {kind.limit}"
-        case "Minimum":
-            return f"Must be greater than or equal to {kind.limit}"
-        case "ExclusiveMaximum":
-            return f"Must be less than {kind.limit}"
-        case "ExclusiveMinimum":
-            return f"Must be greater than {kind.limit}"
-        case "MaxLength":
-            return f"String length must be less than or equal to {kind.limit}"
-        case "MinLength":
-            return f"String length must be greater than or equal to {kind.limit}"
-        case "Pattern":
-            return f"Does not match pattern '{kind.pattern}'"
-        case "AnyOf":
-            return "Must match one of the allowed types"
+def _but_null(branches: list[list[jsonschema_rs.ValidationError]]) -> list[jsonschema_rs.ValidationError]:
+    """Give the faults of the only branch that is not null's, if there is just one: `_nullable` made them."""
+    others = [faults for faults in branches if not _wants_null(faults)]
+    return others[0] if len(others) == 1 < len(branches) else []
+
+
+def _wants_null(faults: list[jsonschema_rs.ValidationError]) -> bool:
+    return len(faults) == 1 and faults[0].kind.as_dict().get("types") == ["null"]
+
+
+def _shown(key: str, fact: Any) -> str:
+    match key:
+        case "types":
+            return " or ".join(sorted(fact, key=lambda name: (name == "null", name)))
+        case "options":
+            return fact if isinstance(fact, str) else ", ".join(canonical(option).decode() for option in fact)
+        case "limit" | "multiple_of" | "expected_value":
+            return canonical(fact).decode()
         case _:
-            return f"Does not fit the schema ({rule})"
+            return str(fact)
 
 
-def _shown(option: Any) -> str:
-    return f'"{option}"' if isinstance(option, str) else str(option)
+def _cut(name: str) -> str:
+    return name[:_LONG]

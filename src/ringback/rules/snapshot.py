@@ -11,8 +11,12 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
+from msgspec import Struct
 
 from ringback.rules.prediction import Status, unmask
+
+Chunk = tuple[str, str]
+"""A piece of output or logs: its kind (value, items or logs) and its data."""
 
 _text = msgspec.json.Encoder().encode
 
@@ -28,8 +32,7 @@ class Links:
     base: str
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """A prediction as it stood at one moment. Times are microseconds since the epoch."""
 
     id: str
@@ -62,7 +65,7 @@ def _time(us: int | None) -> bytes:
     return b"null" if us is None else b'"%s"' % timestamp(us).encode()
 
 
-def output_of(chunks: Iterable[tuple[str, str]]) -> bytes:
+def output_of(chunks: Iterable[Chunk]) -> bytes:
     """Join output chunks (kind, data) into the `output` value.
 
     A `value` chunk is the value itself; `items` chunks are non-empty JSON arrays that are joined to one.
@@ -76,12 +79,12 @@ def output_of(chunks: Iterable[tuple[str, str]]) -> bytes:
     return f"[{','.join(items)}]".encode() if items else b"null"
 
 
-def logs_of(chunks: Iterable[tuple[str, str]]) -> str:
+def logs_of(chunks: Iterable[Chunk]) -> str:
     """Join the `logs` chunks."""
     return "".join(data for kind, data in chunks if kind == "logs")
 
 
-def render(facts: Facts, chunks: list[tuple[str, str]], links: Links) -> bytes:
+def render(facts: Facts, chunks: list[Chunk], links: Links) -> bytes:
     """Give the canonical JSON of a prediction.
 
     Args:

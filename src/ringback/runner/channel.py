@@ -23,7 +23,7 @@ class Channel:
         self._socket.settimeout(None)
         self._owner = os.getpid()
         self._staged: Job | None = None
-        self._ordered: Job | None = None
+        self._ordered: dict[str, Job] = {}
         self.orders: SimpleQueue[Load | Job | Shutdown] = SimpleQueue()
 
     def start(self) -> None:
@@ -37,6 +37,10 @@ class Channel:
             self._socket.sendall(frames)
         except OSError:
             self._leave(0)
+
+    def forget(self, job: Job) -> None:
+        """Take note that `job` is over: a Cancel of it that is still on its way means nothing."""
+        self._ordered.pop(job.id, None)
 
     def stop_if_forked(self) -> None:
         """End this process if it is a copy that the model made with `os.fork` and let return."""
@@ -63,11 +67,12 @@ class Channel:
         elif isinstance(message, Run):
             job = self._stage(message.id)
             job.input = message.input
-            self._staged, self._ordered = None, job
+            self._staged, self._ordered[job.id] = None, job
             self.orders.put(job)
         elif isinstance(message, Cancel):
-            if self._ordered is not None and self._ordered.id == message.id:
-                self._ordered.cancel()
+            ordered = self._ordered.get(message.id)
+            if ordered is not None:
+                ordered.cancel()
         elif isinstance(message, (Load, Shutdown)):
             self.orders.put(message)
         else:
@@ -84,7 +89,7 @@ class Channel:
 
     def _leave(self, status: int) -> None:
         """End the process at once: nobody is left to report to, and the model's threads may never end."""
-        for job in (self._staged, self._ordered):
+        for job in (self._staged, *self._ordered.values()):
             if job is not None:
                 job.discard()
         os._exit(status)

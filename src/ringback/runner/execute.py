@@ -139,6 +139,7 @@ class Predictor:
         status, error, last = run.outcome(self._function, self._parameters)
         seconds = time.monotonic() - started
         self._channel.stop_if_forked()
+        self._channel.forget(job)
         job.discard()
         logs.mark(self._marker)
         self._channel.send(last + protocol.encode(Done(job.id, status, error, seconds)))

@@ -47,9 +47,9 @@ def mark(marker: str) -> None:
 def report(error: BaseException) -> None:
     """Write the traceback of `error`, from the model's own frames on, to the log stream."""
     try:
-        trace = model_frames(error)
+        _trim(error)
         linecache.checkcache()
-        text = "".join(traceback.format_exception(type(error), error, trace))
+        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     except Exception:
         text = f"{one_line(error)}\n"
     _flush()
@@ -57,6 +57,17 @@ def report(error: BaseException) -> None:
     with contextlib.suppress(OSError):
         while data:
             data = data[os.write(2, data) :]
+
+
+def _trim(error: BaseException) -> None:
+    """Cut the runner's frames off `error` and the errors it came from, which are printed with it."""
+    pending, seen = [error], set()
+    while pending:
+        each = pending.pop()
+        if id(each) not in seen:
+            seen.add(id(each))
+            each.__traceback__ = model_frames(each)
+            pending += [other for other in (each.__cause__, each.__context__) if other is not None]
 
 
 def model_frames(error: BaseException) -> TracebackType | None:

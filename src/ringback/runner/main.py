@@ -43,9 +43,10 @@ def _host(order: Load, channel: Channel) -> None:
     sys.argv = [order.entry.partition(":")[0]]  # a model that parses arguments must not get the runner's
     try:
         entry = loader.load(order.entry)
+        loaded = encode(Loaded(entry.schema))
     except BaseException as error:
         _fail(channel, order, LoadFailed, error)
-    channel.send(encode(Loaded(entry.schema)))
+    channel.send(loaded)
     predictor = _set_up(entry, order, channel, loop)
     logs.mark(order.marker)
     channel.send(encode(Ready()))

@@ -143,19 +143,24 @@ def is_union(annotation: Any) -> bool:
     return typing.get_origin(annotation) in _UNION_ORIGINS
 
 
+def _is_class(annotation: Any) -> bool:
+    """Whether it is a class and not an alias: up to 3.10 `list[int]` too says that it is a type."""
+    return isinstance(annotation, type) and typing.get_origin(annotation) is None
+
+
 def is_path(annotation: Any) -> bool:
     """Whether it is a type of paths: pathlib's, Cog's, or os.PathLike itself."""
-    return isinstance(annotation, type) and issubclass(annotation, os.PathLike)
+    return _is_class(annotation) and issubclass(annotation, os.PathLike)
 
 
 def is_file(annotation: Any) -> bool:
     """Whether it is a type of open files, as Cog's deprecated `File`."""
-    return isinstance(annotation, type) and issubclass(annotation, io.IOBase)
+    return _is_class(annotation) and issubclass(annotation, io.IOBase)
 
 
 def is_secret(annotation: Any) -> bool:
     """Whether it is Cog's or pydantic's Secret."""
-    return isinstance(annotation, type) and hasattr(annotation, "get_secret_value")
+    return _is_class(annotation) and hasattr(annotation, "get_secret_value")
 
 
 def list_item(annotation: Any) -> Any:
@@ -169,7 +174,7 @@ def list_item(annotation: Any) -> Any:
 
 def type_name(annotation: Any) -> str:
     """Return how the type is written, for a person."""
-    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+    return str(annotation.__qualname__ if _is_class(annotation) else annotation)
 
 
 def _is_input_type(annotation: Any) -> bool:

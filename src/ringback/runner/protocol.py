@@ -8,8 +8,8 @@ paths, so that a runner can live on another machine.
     child:  Loaded Ready | LoadFailed | Loaded SetupFailed, then for each Run (OutputFile* Output)* Done
 
 A file stands in a value as `{"$ringback_file": n}`, n being unique within its prediction and direction;
-its frames come before the frame with that value. There is one prediction at a time: the next Run
-follows the last Done.
+its frames come before the frame with that value. Runs may be sent ahead: they are
+carried out one after the other, and each can be canceled, before it begins too.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 """Accounts, their tokens and their signing secrets."""
 
+from typing import cast
+
 from ringback.store.database import Tx, queries
 
 Q = queries("accounts")
@@ -48,11 +50,16 @@ async def secret(tx: Tx, account: str) -> str:
 
 async def live_secrets(tx: Tx, account: str) -> tuple[str, ...]:
     """Give the secrets that sign now, the current one first."""
-    return tuple(str(row[0]) for row in await tx.rows(Q["live_secrets"], account, tx.now))
+    known = tx.memo.get(account)
+    if known is None:
+        known = tuple(str(row[0]) for row in await tx.rows(Q["live_secrets"], account, tx.now))
+        tx.memo[account] = known
+    return cast("tuple[str, ...]", known)
 
 
 async def rotate(tx: Tx, account: str, *, secret_id: str, key: str, overlap_s: float) -> None:
     """Make `key` the current secret; the one before it still signs for `overlap_s` seconds."""
+    tx.memo.pop(account, None)
     await tx.run(Q["forget_secrets"], account, tx.now)
     await tx.run(Q["retire_secret"], account, tx.now + int(overlap_s * SECOND))
     await tx.run(Q["add_secret"], secret_id, account, key, tx.now)

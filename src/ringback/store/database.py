@@ -15,9 +15,15 @@ Row = tuple[Any, ...]
 
 
 class Tx(Protocol):
-    """One open transaction. `now` is its time: microseconds since the epoch, the same for all of it."""
+    """One open transaction.
+
+    Attributes:
+        now: its time, microseconds since the epoch; the same for all of it.
+        memo: what was read in it and is asked for again and again; whoever changes such a thing clears it.
+    """
 
     now: int
+    memo: dict[object, object]
 
     async def rows(self, sql: str, *parameters: object) -> list[Row]:
         """Run a statement and give all its rows."""

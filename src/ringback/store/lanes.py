@@ -4,29 +4,29 @@ A lane is held by one dispatcher while an attempt of its head is in flight; `fen
 that whoever settles late, after somebody else took over, changes nothing.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ringback.rules import lane as rules
 from ringback.rules.attempt import Failed, Result, judge
 from ringback.rules.lane import Lane, Pending
-from ringback.rules.prediction import TERMINAL, Event, Status
+from ringback.rules.prediction import Event, Status
 from ringback.rules.retry import Schedule
-from ringback.rules.snapshot import Facts, Links, render
-from ringback.store import accounts
-from ringback.store.database import Row, Tx, queries
+from ringback.rules.snapshot import Chunk, Links
+from ringback.store.attempts import Fresh, Lease, Work, begin, begin_fresh, record
+from ringback.store.database import Tx, queries
+from ringback.store.subjects import Subject
 
 Q = queries("lanes")
 D = queries("deliveries")
-C = queries("chunks")
 
 _ORIGINS = 64
 """Origins looked at in one claim at most, so that thousands of waiting ones don't hold up a commit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
+class Telling(Struct, frozen=True):
     """How events are written down.
 
     Attributes:
@@ -40,41 +40,15 @@ class Telling:
     holder: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """An event to write: what happened, and which snapshot shows it."""
 
     event: Event
     snapshot: Status
     upto: int
-    closing: bool = False
-    """The end, with `completed` not asked for: the event goes at once, whatever the window says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """One attempt to make; holding it means holding the lane with this fence.
-
-    Attributes:
-        attempt: which attempt of the delivery this is, from 1.
-        begun_at: when it was claimed, microseconds.
-    """
-
-    prediction_id: str
-    number: int
-    event: Event
-    origin: str
-    url: str
-    body: bytes
-    secrets: tuple[str, ...]
-    attempt: int
-    begun_at: int
-    holder: str
-    fence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Owed:
+class Owed(Struct, frozen=True):
     """What a transaction left to do for a dispatcher.
 
     Attributes:
@@ -91,73 +65,95 @@ NOTHING = Owed()
 
 async def tell(
     tx: Tx,
-    prediction_id: str,
-    origin: str,
+    subject: Subject,
     told: Sequence[Told],
     telling: Telling,
     *,
     flush: Told | None = None,
+    chunks: list[Chunk] | None = None,
 ) -> Owed:
     """Write the deliveries that events of one prediction owe, in order.
 
     Args:
         tx: the transaction of the state change itself.
-        prediction_id: the prediction.
-        origin: its webhook's origin.
+        subject: the prediction after the change, which has a webhook.
         told: the events asked for, oldest first.
         telling: how to write them.
         flush: at the end without a `completed`: what a throttled delivery shall show when it goes now.
+        chunks: all chunks of the prediction, if they are at hand.
 
     Returns:
         The attempt granted to `telling.holder`, if the head is due at once; else when the lane is due.
     """
-    row = await tx.row(Q["get"], prediction_id)
-    lane, fence = (rules.EMPTY, 0) if row is None else await _load(tx, prediction_id, row)
+    id_ = subject.facts.id
+    lane = subject.lane
+    if subject.fence is not None:
+        lane = replace(lane, pending=await _pending(tx, id_))
+    plans = []
     for item in told:
         plan = rules.owe(lane, item.event, now=tx.now, window_us=telling.window_us)
-        await _write(tx, prediction_id, plan, item)
         lane = rules.advanced(lane, plan)
+        plans.append((plan, item))
     if flush is not None:
         plan = rules.flush(lane, now=tx.now)
-        await _write(tx, prediction_id, plan, flush)
         lane = rules.advanced(lane, plan)
-    return await _save(tx, prediction_id, origin, lane, fence, telling)
-
-
-async def _load(tx: Tx, prediction_id: str, row: Row) -> tuple[Lane, int]:
-    last_number, window_until, not_before, held, fence = row
-    lane = Lane(await _pending(tx, prediction_id), last_number, window_until, not_before, bool(held))
-    return lane, fence
+        plans.append((plan, flush))
+    head = _fresh_head(subject, lane, plans, telling, tx.now, chunks)
+    for plan, item in plans:
+        await _write(tx, id_, plan, item, head)
+    return await _save(tx, subject, lane, telling, head)
 
 
 async def _pending(tx: Tx, prediction_id: str) -> tuple[Pending, ...]:
     return tuple(Pending(*row) for row in await tx.rows(Q["pending"], prediction_id))
 
 
-async def _write(tx: Tx, prediction_id: str, plan: rules.Plan, told: Told) -> None:
+def _fresh_head(
+    subject: Subject,
+    lane: Lane,
+    plans: list[tuple[rules.Plan, Told]],
+    telling: Telling,
+    now: int,
+    chunks: list[Chunk] | None,
+) -> Fresh | None:
+    """Give the head if it is new, due and granted: it can then be created and begun in one step."""
+    due = rules.due_at(lane)
+    if lane.held or telling.holder is None or due is None or due > now:
+        return None
+    for plan, told in plans:
+        if plan.created is not None and plan.created is lane.pending[0]:
+            origin = str(subject.origin)
+            return Fresh(
+                plan.created, told.snapshot, told.upto, subject.facts, subject.account, origin, chunks
+            )
+    return None
+
+
+async def _write(tx: Tx, prediction_id: str, plan: rules.Plan, told: Told, head: Fresh | None) -> None:
     for number in plan.superseded:
         await tx.run(D["supersede"], prediction_id, number, tx.now)
     if plan.merged is not None:
         new = plan.merged
         await tx.run(D["merge"], prediction_id, new.number, new.event, told.snapshot, told.upto, new.due_at)
-    if plan.created is not None:
+    if plan.created is not None and (head is None or plan.created is not head.delivery):
         new = plan.created
         await tx.run(
             D["create"], prediction_id, new.number, new.event, told.snapshot, told.upto, new.due_at, tx.now
         )
 
 
-async def _save(tx: Tx, prediction_id: str, origin: str, lane: Lane, fence: int, telling: Telling) -> Owed:
+async def _save(tx: Tx, subject: Subject, lane: Lane, telling: Telling, head: Fresh | None) -> Owed:
+    id_ = subject.facts.id
     if lane.held:
-        await tx.run(Q["save_behind"], prediction_id, lane.last_number, lane.window_until)
+        await tx.run(Q["save_behind"], id_, lane.last_number, lane.window_until)
         return NOTHING
     due = rules.due_at(lane)
     holder = telling.holder if due is not None and due <= tx.now else None
-    fence += holder is not None
+    fence = (subject.fence or 0) + (holder is not None)
     await tx.run(
         Q["save"],
-        prediction_id,
-        origin,
+        id_,
+        subject.origin,
         due,
         lane.last_number,
         lane.window_until,
@@ -167,64 +163,13 @@ async def _save(tx: Tx, prediction_id: str, origin: str, lane: Lane, fence: int,
     )
     if holder is None:
         return Owed(due=due)
-    return Owed(work=await _begin(tx, prediction_id, holder, fence, telling.links))
+    lease = Lease(id_, holder, fence)
+    if head is not None:
+        return Owed(work=await begin_fresh(tx, lease, head, telling.links))
+    return Owed(work=await begin(tx, lease, telling.links))
 
 
-async def _begin(tx: Tx, prediction_id: str, holder: str, fence: int, links: Links) -> Work:
-    """Begin the next attempt of a lane that is held: freeze the body if it is the first one."""
-    row = await tx.row(D["head"], prediction_id)
-    if row is None:
-        raise LookupError(f"lane {prediction_id} is due and has no pending delivery")
-    number, event, snapshot, upto, attempts, _created, frozen = row[:7]
-    *columns, account, origin = row[7:]
-    facts = Facts(*columns)
-    if frozen is None:
-        chunks = [(kind, data) for kind, data in await tx.rows(C["upto"], prediction_id, upto)]
-        body = render(shown(facts, snapshot), chunks, links)
-        digest = hashlib.sha256(body).hexdigest()
-        await tx.run(D["freeze"], prediction_id, number, tx.now, body.decode(), digest, len(body))
-    else:
-        body = frozen.encode()
-        await tx.run(D["begin"], prediction_id, number, tx.now)
-    return Work(
-        prediction_id,
-        number,
-        event,
-        origin,
-        str(facts.webhook),
-        body,
-        await accounts.live_secrets(tx, account),
-        attempts + 1,
-        tx.now,
-        holder,
-        fence,
-    )
-
-
-def shown(facts: Facts, snapshot: Status) -> Facts:
-    """Give the prediction as it stood when its status was `snapshot`."""
-    if snapshot in TERMINAL:
-        return facts
-    return Facts(
-        facts.id,
-        facts.model,
-        facts.version,
-        snapshot,
-        facts.input,
-        facts.source,
-        facts.created_at,
-        facts.started_at,
-        None,
-        None,
-        "{}",
-        facts.webhook,
-        facts.events,
-        facts.data_removed,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Rooms:
+class Rooms(Struct, frozen=True):
     """How many attempts a dispatcher may begin now.
 
     Attributes:
@@ -244,8 +189,7 @@ class Rooms:
         return max(0, self.each - self.used.get(origin, 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(Struct, frozen=True):
     """What a claim gave.
 
     Attributes:
@@ -273,7 +217,7 @@ async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
         if not room:
             continue
         rows = await tx.rows(Q["claim"], holder, origin, tx.now, room)
-        works += [await _begin(tx, id_, holder, fence, links) for id_, fence in rows]
+        works += [await begin(tx, Lease(id_, holder, fence), links) for id_, fence in rows]
         if len(rows) < room and (earliest := await tx.row(Q["earliest"], origin)):
             next_due = earliest[0] if next_due is None else min(next_due, earliest[0])
     return Claimed(tuple(works), tx.now, origin)
@@ -302,36 +246,19 @@ async def settle(
         The lane's next attempt if it is due and `go_on`; else the lane is free, and when it is due. NOTHING,
         with nothing changed, when somebody else holds the lane by now.
     """
-    if await tx.row(Q["holds"], work.prediction_id, work.holder, work.fence) is None:
+    rows = await tx.rows(Q["held_pending"], work.prediction_id, work.holder, work.fence)
+    if not rows:
         return NOTHING
-    await _record(tx, work.prediction_id, work.number, work.attempt, work.begun_at, result)
-    pending = await _pending(tx, work.prediction_id)
+    await record(tx, work.prediction_id, work.number, work.attempt, work.begun_at, result)
+    pending = [Pending(*row) for row in rows]
     settlement = rules.settle(pending, judge(result), schedule, now=tx.now, jitter=jitter)
     await _finish(tx, work.prediction_id, work.number, settlement)
     due = settlement.due_at
     if go_on and due is not None and due <= tx.now:
         await tx.run(Q["keep"], work.prediction_id, due, settlement.not_before)
-        return Owed(work=await _begin(tx, work.prediction_id, work.holder, work.fence + 1, links))
+        return Owed(work=await begin(tx, Lease(work.prediction_id, work.holder, work.fence + 1), links))
     await tx.run(Q["free"], work.prediction_id, due, settlement.not_before)
     return Owed(due=due)
-
-
-async def _record(
-    tx: Tx, prediction_id: str, number: int, attempt: int, begun_at: int, result: Result
-) -> None:
-    await tx.run(
-        D["record"],
-        prediction_id,
-        number,
-        attempt,
-        begun_at,
-        result.duration_us,
-        result.cause,
-        result.status,
-        result.diagnosis,
-        result.excerpt,
-        result.resent,
-    )
 
 
 async def _finish(tx: Tx, prediction_id: str, number: int, settlement: rules.Settlement) -> None:
@@ -356,16 +283,21 @@ async def recover(tx: Tx, holder: str) -> int:
     """
     orphans = [str(row[0]) for row in await tx.rows(Q["orphaned"], holder)]
     for prediction_id in orphans:
-        row = await tx.row(D["interrupted"], prediction_id)
-        if row is None:  # pragma: no cover - a held lane's head has begun an attempt, by construction
-            continue
-        number, attempt, attempted_at = row
-        await _record(tx, prediction_id, number, attempt, attempted_at, _INTERRUPTED)
-        pending = await _pending(tx, prediction_id)
-        # The schedule is not asked when: nothing says that the receiver is at fault.
-        settlement = rules.settle(pending, Failed(None), Schedule(), now=tx.now, jitter=0.0)
-        if settlement.end == "superseded":
-            await _finish(tx, prediction_id, number, settlement)
-        due = settlement.due_at if settlement.end == "superseded" else tx.now
-        await tx.run(Q["free"], prediction_id, due, 0)
+        await _free_orphan(tx, prediction_id)
     return len(orphans)
+
+
+async def _free_orphan(tx: Tx, prediction_id: str) -> None:
+    row = await tx.row(D["interrupted"], prediction_id)
+    if row is None:  # pragma: no cover - a held lane's head has begun an attempt, by construction
+        return
+    number, attempt, attempted_at = row
+    await record(tx, prediction_id, number, attempt, attempted_at, _INTERRUPTED)
+    pending = await _pending(tx, prediction_id)
+    # The schedule is not asked when to try again: nothing says that the receiver is at fault.
+    settlement = rules.settle(pending, Failed(None), Schedule(), now=tx.now, jitter=0.0)
+    due = tx.now
+    if settlement.end == "superseded":
+        await _finish(tx, prediction_id, number, settlement)
+        due = settlement.due_at or tx.now
+    await tx.run(Q["free"], prediction_id, due, 0)

@@ -4,27 +4,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from ringback.rules import prediction as rules
 from ringback.rules.lane import PARTIAL
-from ringback.rules.prediction import EVENT_OF, TERMINAL, Event, Move, Status, mask
-from ringback.rules.snapshot import Facts
-from ringback.store import lanes
+from ringback.rules.prediction import EVENT_OF, Event, Move, Status, mask
+from ringback.rules.snapshot import Chunk, Facts
+from ringback.store import lanes, subjects
 from ringback.store.database import Row, Tx, queries
 from ringback.store.lanes import NOTHING, Owed, Telling, Told
+from ringback.store.subjects import Hold, Subject
 
 Q = queries("predictions")
 C = queries("chunks")
 D = queries("deliveries")
 
-Chunk = tuple[Literal["value", "items", "logs"], str]
-"""A piece of output or logs, as the chunks table keeps it."""
+NewChunk = tuple[Literal["value", "items", "logs"], str]
+"""A piece of output or logs to append."""
 
 _PARTIAL_OF: dict[str, Event] = {"value": "output", "items": "output", "logs": "logs"}
 SECOND = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(Struct, frozen=True):
     """Where to ring back, and for which events.
 
     Attributes:
@@ -40,8 +43,7 @@ class Webhook:
     events: frozenset[Event]
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(Struct, frozen=True):
     """A prediction to create; `input` is canonical JSON."""
 
     id: str
@@ -52,30 +54,17 @@ class New:
     webhook: Webhook | None
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """The right to change a prediction: its holder and the number of the claim."""
-
-    id: str
-    holder: str
-    run: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A claimed prediction."""
 
     hold: Hold
-    account: str
     input: str
     origin: str | None
     events: int
     status: Status
-    created_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a holder's change came to.
 
     Attributes:
@@ -123,7 +112,7 @@ async def create(tx: Tx, new: New) -> Facts:
     )
 
 
-async def get(tx: Tx, account: str, id_: str) -> tuple[Facts, list[tuple[str, str]]] | None:
+async def get(tx: Tx, account: str, id_: str) -> tuple[Facts, list[Chunk]] | None:
     """Give a prediction of this account with its chunks, or None."""
     row = await tx.row(Q["get_of_account"], id_, account)
     return None if row is None else (Facts(*row), await _chunks(tx, id_))
@@ -135,7 +124,7 @@ async def origin(tx: Tx, id_: str) -> str | None:
     return None if row is None else row[0]
 
 
-async def _chunks(tx: Tx, id_: str) -> list[tuple[str, str]]:
+async def _chunks(tx: Tx, id_: str) -> list[Chunk]:
     return [(kind, data) for kind, data in await tx.rows(C["all"], id_)]
 
 
@@ -143,7 +132,7 @@ async def _chunks(tx: Tx, id_: str) -> list[tuple[str, str]]:
 class Page:
     """A page of a list, newest first, and whether there is more on either side."""
 
-    items: list[tuple[Facts, list[tuple[str, str]]]]
+    items: list[tuple[Facts, list[Chunk]]]
     newer: bool
     older: bool
 
@@ -173,8 +162,8 @@ async def claim(tx: Tx, version: str, holder: str, limit: int) -> list[Claim]:
     """Claim up to `limit` predictions of a version, oldest first."""
     rows = await tx.rows(Q["claim"], version, holder, limit)
     claims = [
-        Claim(Hold(id_, holder, run), account, input_, origin, events, status, created_at)
-        for id_, account, input_, run, _sequence, _webhook, origin, events, status, created_at in rows
+        Claim(Hold(id_, holder, run), input_, origin, events, status)
+        for id_, input_, run, origin, events, status in rows
     ]
     return sorted(claims, key=lambda claim: claim.hold.id)
 
@@ -185,72 +174,61 @@ async def hand_back(tx: Tx, holds: Sequence[Hold]) -> None:
         await tx.run(Q["hand_back"], hold.id, hold.holder, hold.run)
 
 
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    id: str
-    status: Status
-    sequence: int
-    events: frozenset[Event]
-    origin: str | None
-    started_at: int | None
-    created_at: int
-
-
-def _subject(id_: str, row: Row | None) -> _Subject | None:
-    if row is None:
-        return None
-    status, sequence, events, origin, started_at, created_at, _account, _webhook = row
-    return _Subject(id_, status, sequence, frozenset(rules.unmask(events)), origin, started_at, created_at)
-
-
-async def _held(tx: Tx, hold: Hold) -> _Subject | None:
-    return _subject(hold.id, await tx.row(Q["hold"], hold.id, hold.holder, hold.run))
-
-
-async def advance(tx: Tx, hold: Hold, *, started: bool, chunks: Sequence[Chunk], telling: Telling) -> Change:
+async def advance(
+    tx: Tx, hold: Hold, *, started: bool, chunks: Sequence[NewChunk], telling: Telling
+) -> Change:
     """Say that the predictor has started on it, add output and logs in order, or both."""
-    subject = await _held(tx, hold)
+    subject = await subjects.held(tx, hold)
     if subject is None:
         return LOST
     told: list[Told] = []
-    status = rules.after(subject.status, "start") if started else None
+    status = rules.after(subject.facts.status, "start") if started else None
     if status is not None:  # None in a second run of it: that it started is told already
         await tx.run(Q["start"], hold.id, status, tx.now)
+        subject = subject.now(replace(subject.facts, status=status, started_at=tx.now))
         told.append(Told("start", status, subject.sequence))
     if chunks:
         upto = await _append(tx, subject, chunks)
-        await tx.run(Q["extend"], hold.id, upto)
         event = _partial(subject, chunks)
         told += [] if event is None else [Told(event, "processing", upto)]
-    return await _tell(tx, subject, told, telling)
+    return await _tell(tx, subject, told, telling, fresh=chunks)
 
 
-async def _append(tx: Tx, subject: _Subject, chunks: Sequence[Chunk]) -> int:
+async def _append(tx: Tx, subject: Subject, chunks: Sequence[NewChunk]) -> int:
     sequence = subject.sequence
     for kind, data in chunks:
         sequence += 1
-        await tx.run(C["append"], subject.id, sequence, kind, data)
+        await tx.run(C["append"], subject.facts.id, sequence, kind, data)
     return sequence
 
 
-def _partial(subject: _Subject, chunks: Sequence[Chunk]) -> Event | None:
+def _partial(subject: Subject, chunks: Sequence[NewChunk]) -> Event | None:
     """Which of the asked events these chunks are: one, and `output` if both."""
     changed = {_PARTIAL_OF[kind] for kind, _ in chunks} & subject.events
     return "output" if "output" in changed else "logs" if changed else None
 
 
 async def _tell(
-    tx: Tx, subject: _Subject, told: Sequence[Told], telling: Telling, *, flush: Told | None = None
+    tx: Tx,
+    subject: Subject,
+    told: Sequence[Told],
+    telling: Telling,
+    *,
+    fresh: Sequence[NewChunk],
+    flush: Told | None = None,
 ) -> Change:
     asked = [item for item in told if item.event in subject.events]
     if subject.origin is None or (not asked and flush is None):
         return Change(held=True)
-    owed = await lanes.tell(tx, subject.id, subject.origin, asked, telling, flush=flush)
+    chunks: list[Chunk] | None = None
+    # With no chunk before these, they are all there is: nothing has to be read to show them.
+    if not subject.sequence and len(asked) == 1:
+        chunks = list(fresh)
+    owed = await lanes.tell(tx, subject, asked, telling, flush=flush, chunks=chunks)
     return Change(held=True, owed=owed)
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """How a run ended.
 
     Attributes:
@@ -263,38 +241,39 @@ class Ending:
 
     move: Move
     error: str | None = None
-    chunks: tuple[Chunk, ...] = ()
+    chunks: tuple[NewChunk, ...] = ()
     started_at: int | None = None
     predict_us: int | None = None
 
 
 async def end(tx: Tx, hold: Hold, ending: Ending, telling: Telling) -> Change:
     """End a prediction that is held, and let go of it."""
-    subject = await _held(tx, hold)
+    subject = await subjects.held(tx, hold)
     return LOST if subject is None else await _end(tx, subject, ending, telling)
 
 
-async def _end(tx: Tx, subject: _Subject, ending: Ending, telling: Telling) -> Change:
+async def _end(tx: Tx, subject: Subject, ending: Ending, telling: Telling) -> Change:
     told: list[Told] = []
-    before = subject.status
-    started_at = subject.started_at
-    if before == "starting" and ending.started_at is not None:
+    facts = subject.facts
+    if facts.status == "starting" and ending.started_at is not None:
         # The predictor was quicker than the record of its start.
-        before, started_at = "processing", ending.started_at
-        told.append(Told("start", before, subject.sequence))
-    status = rules.after(before, ending.move)
+        facts = replace(facts, status="processing", started_at=ending.started_at)
+        told.append(Told("start", "processing", subject.sequence))
+    status = rules.after(facts.status, ending.move)
     if status is None:
         return LOST
     upto = await _append(tx, subject, ending.chunks)
-    metrics = _metrics(ending.predict_us, tx.now - subject.created_at)
-    await tx.run(Q["end"], subject.id, status, started_at, tx.now, ending.error, metrics, upto)
+    metrics = _metrics(ending.predict_us, tx.now - facts.created_at)
+    facts = replace(facts, status=status, completed_at=tx.now, error=ending.error, metrics=metrics)
+    await tx.run(Q["end"], facts.id, status, facts.started_at, tx.now, ending.error, metrics)
+    subject = subject.now(facts)
     last = Told(EVENT_OF[status], status, upto)
     if last.event in subject.events:
-        return await _tell(tx, subject, [*told, last], telling)
+        return await _tell(tx, subject, [*told, last], telling, fresh=ending.chunks)
     event = _partial(subject, ending.chunks)
     partial = [] if event is None else [Told(event, status, upto)]
     flush = last if subject.events & PARTIAL else None
-    return await _tell(tx, subject, [*told, *partial], telling, flush=flush)
+    return await _tell(tx, subject, [*told, *partial], telling, fresh=ending.chunks, flush=flush)
 
 
 def _metrics(predict_us: int | None, total_us: int) -> str:
@@ -316,12 +295,11 @@ async def cancel(tx: Tx, account: str, id_: str, telling: Telling) -> Change:
     Raises:
         LookupError: this account has no such prediction.
     """
-    subject = _subject(id_, await tx.row(Q["subject"], id_, account))
+    subject = await subjects.of_account(tx, account, id_)
     if subject is None:
         raise LookupError(id_)
-    if subject.status in TERMINAL:
-        return LOST
-    ran = None if subject.started_at is None else max(0, tx.now - subject.started_at)
+    started_at = subject.facts.started_at
+    ran = None if started_at is None else max(0, tx.now - started_at)
     return await _end(tx, subject, Ending("cancel", predict_us=ran), telling)
 
 
@@ -368,7 +346,7 @@ async def recover(tx: Tx, holder: str, policies: dict[str, str], telling: Tellin
 
 
 async def _take_over(tx: Tx, hold: Hold, decision: rules.Recovery, telling: Telling) -> None:
-    subject = await _held(tx, hold)
+    subject = await subjects.held(tx, hold)
     if subject is None:  # pragma: no cover - it was read in this same transaction
         return
     if decision == "fail":
@@ -378,5 +356,5 @@ async def _take_over(tx: Tx, hold: Hold, decision: rules.Recovery, telling: Tell
         await tx.run(C["forget"], hold.id)
         await tx.run(D["forget_unattempted"], hold.id)
         if subject.origin is not None:
-            await lanes.tell(tx, hold.id, subject.origin, [], telling)
-    await tx.run(Q["release"], hold.id, int(decision == "again"), 0)
+            await lanes.tell(tx, subject, [], telling)
+    await tx.run(Q["release"], hold.id, int(decision == "again"))

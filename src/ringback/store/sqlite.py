@@ -1,22 +1,26 @@
-"""SQLite behind the seam: one thread that writes, one that reads.
+"""SQLite behind the seam: statements run in the event loop's thread, commits in a thread of their own.
 
-The writer takes whatever queued while it was busy with the last commit and commits it as one group: one
-fsync for all of them, with no delay added (WAL, synchronous=FULL, so a commit is on disk before anybody is
-told). A unit that fails after it has written, or a group whose commit fails, is rolled back whole; then each
-unit is run again alone, so that one bad unit never takes its neighbours with it (inside a savepoint,
-SQLITE_FULL would roll back the whole group anyway).
+In WAL mode a statement touches memory, and only the commit waits for the disk. So whatever queued while the
+last commit was under way is run as one group, and committed as one: one fsync for all of them, with no delay
+added (synchronous=FULL: it is on the disk before anybody is told). Running the statements in a second thread
+instead costs more than twice as much: sqlite3 lets go of the interpreter's lock at each step, and a loop that
+is busy is slow to give it back.
+
+A unit that fails after it has written, or a group whose commit fails, is rolled back whole; then each unit
+is run again alone, so that one bad unit never takes its neighbours with it (inside a savepoint, SQLITE_FULL
+would roll back the whole group anyway).
 """
 
 import asyncio
 import logging
 import re
 import sqlite3
-import threading
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, cast
 
 from ringback.store.database import Row, Unit
@@ -25,15 +29,15 @@ from ringback.words.errors import Unavailable
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_GROUP = 512
-"""Units in one commit at most: bounds how long the first of them waits."""
+_GROUP = 128
+"""Units in one commit at most: bounds how long the loop is busy with one group."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",  # macOS: fsync alone does not reach the disk; elsewhere it changes nothing
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 10000",
+    "PRAGMA busy_timeout = 2000",
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
@@ -49,10 +53,12 @@ def _numbered(sql: str) -> str:
 
 
 class SqliteTx:
-    """A transaction on the thread that owns the connection; its awaits never suspend."""
+    """A transaction on a connection; its awaits never suspend."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        """Take the connection, which only this transaction uses."""
         self.now = 0
+        self.memo: dict[object, object] = {}
         self._execute = connection.execute
 
     async def rows(self, sql: str, *parameters: object) -> list[Row]:
@@ -98,54 +104,134 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-class _Thread:
-    """A thread that owns one connection and runs groups of jobs on it."""
+class Sqlite:
+    """The embedded database. Make it in a running event loop and use it there."""
 
-    def __init__(self, name: str, connection: sqlite3.Connection, run: Callable[[list[_Job]], None]) -> None:
-        self._queue: SimpleQueue[_Job | None] = SimpleQueue()
-        self._connection = connection
-        self._run = run
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        before_commit: Callable[[int], None] | None = None,
+    ) -> None:
+        """Open the database.
+
+        Args:
+            path: the database file, already migrated.
+            clock: the wall clock, microseconds.
+            before_commit: called by the committing thread with the number of units about to be committed; a
+                crash test waits here to know that a change is pending.
+        """
+        self._clock = clock
+        self._before_commit = before_commit
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._main, name=name, daemon=True)
-        self._thread.start()
+        self._connection, self._reading = _open(path), _open(path)
+        self._reading.execute("PRAGMA query_only = ON")
+        self._tx, self._reading_tx = SqliteTx(self._connection), SqliteTx(self._reading)
+        self._queue: deque[_Job] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._closed = False
+        self._committer = ThreadPoolExecutor(1, "ringback-commit")
 
-    def submit(self, unit: Unit[T]) -> asyncio.Future[T]:
-        """Queue a unit; the future resolves in the event loop."""
+    async def write(self, unit: Unit[T]) -> T:
+        """See Database.write."""
         if self._closed:
             raise Unavailable("the server is shutting down")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Job(unit, future))
-        return future
+        self._queue.append(_Job(unit, future))
+        if self._idle.is_set():
+            self._idle.clear()
+            self._loop.call_soon(self._turn)
+        return await future
+
+    async def read(self, unit: Unit[T]) -> T:
+        """See Database.read."""
+        tx, connection = self._reading_tx, self._reading
+        connection.execute("BEGIN")
+        try:
+            tx.now = self._clock()
+            tx.memo.clear()
+            return _drive(unit(tx))
+        except sqlite3.OperationalError as error:
+            raise _outward(error) from error
+        finally:
+            connection.execute("COMMIT")
 
     async def close(self) -> None:
-        """Finish what is queued and end the thread."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._connection.close()
+        """See Database.close."""
+        self._closed = True
+        await self._idle.wait()
+        self._committer.shutdown()
+        self._connection.close()
+        self._reading.close()
 
-    def _main(self) -> None:
-        ending = False
-        while not ending:
-            jobs, ending = self._take()
-            if jobs:
-                self._run(jobs)
-                self._loop.call_soon_threadsafe(_resolve, jobs)
-
-    def _take(self) -> tuple[list[_Job], bool]:
-        jobs: list[_Job] = []
-        job = self._queue.get()
+    def _turn(self) -> None:
+        """Run what has queued and hand it to the committer."""
+        jobs = [self._queue.popleft() for _ in range(min(len(self._queue), _GROUP))]
+        if not jobs:
+            self._idle.set()
+            return
         try:
-            while job is not None:
-                jobs.append(job)
-                if len(jobs) == _GROUP:
-                    return jobs, False
-                job = self._queue.get_nowait()
-        except Empty:
-            return jobs, False
-        return jobs, True
+            self._run(jobs)
+        except Exception as error:
+            self._settle(jobs, error)
+        else:
+            commit = self._loop.run_in_executor(self._committer, self._commit, len(jobs))
+            commit.add_done_callback(lambda done: self._settle(jobs, done.exception()))
+
+    def _run(self, jobs: list[_Job]) -> None:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        self._tx.now = self._clock()
+        self._tx.memo.clear()
+        for job in jobs:
+            self._run_one(job)
+
+    def _run_one(self, job: _Job) -> None:
+        connection = self._connection
+        before = connection.total_changes
+        job.error = None
+        try:
+            job.result = _drive(job.unit(self._tx))
+        except Exception as error:
+            if connection.total_changes != before or not connection.in_transaction:
+                raise _RunAgain from error
+            job.error = _outward(error)
+
+    def _commit(self, units: int) -> None:
+        """Commit, in the committer's thread."""
+        if self._before_commit is not None:
+            self._before_commit(units)
+        self._connection.execute("COMMIT")
+
+    def _settle(self, jobs: list[_Job], error: BaseException | None) -> None:
+        """Tell everybody; after a failure run them one by one first."""
+        if error is not None:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            if len(jobs) > 1:
+                self._alone(jobs)
+                return
+            jobs[0].error = _outward((error.__cause__ or error) if isinstance(error, _RunAgain) else error)
+        _resolve(jobs)
+        self._turn()
+
+    def _alone(self, jobs: list[_Job]) -> None:
+        task = self._loop.create_task(self._one_by_one(jobs))
+        task.add_done_callback(lambda _done: self._turn())
+
+    async def _one_by_one(self, jobs: list[_Job]) -> None:
+        for job in jobs:
+            try:
+                self._run([job])
+                await self._loop.run_in_executor(self._committer, self._commit, 1)
+            except Exception as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                cause = (error.__cause__ or error) if isinstance(error, _RunAgain) else error
+                job.error = _outward(cause)
+            _resolve([job])
 
 
 def _resolve(jobs: list[_Job]) -> None:
@@ -156,99 +242,6 @@ def _resolve(jobs: list[_Job]) -> None:
             job.future.set_result(job.result)
         else:
             job.future.set_exception(job.error)
-
-
-class Sqlite:
-    """The embedded database. Open it with `open_sqlite`."""
-
-    def __init__(
-        self,
-        path: Path,
-        clock: Clock,
-        *,
-        before_commit: Callable[[int], None] | None = None,
-    ) -> None:
-        """Start both threads.
-
-        Args:
-            path: the database file, already migrated.
-            clock: the wall clock, microseconds.
-            before_commit: called by the writer thread with the number of units about to be committed; a
-                crash test waits here to know that a change is pending.
-        """
-        self._clock = clock
-        self._before_commit = before_commit
-        self._connection = _open(path)
-        self._tx = SqliteTx(self._connection)
-        reading = _open(path)
-        reading.execute("PRAGMA query_only = ON")
-        self._reading, self._reading_tx = reading, SqliteTx(reading)
-        self._writer = _Thread("ringback-writer", self._connection, self._commit)
-        self._reader = _Thread("ringback-reader", reading, self._look)
-
-    async def write(self, unit: Unit[T]) -> T:
-        """See Database.write."""
-        return await self._writer.submit(unit)
-
-    async def read(self, unit: Unit[T]) -> T:
-        """See Database.read."""
-        return await self._reader.submit(unit)
-
-    async def close(self) -> None:
-        """See Database.close."""
-        await self._writer.close()
-        await self._reader.close()
-
-    def _commit(self, jobs: list[_Job]) -> None:
-        try:
-            self._attempt(jobs)
-        except _RunAgain:
-            for job in jobs:
-                self._alone(job)
-
-    def _alone(self, job: _Job) -> None:
-        job.error = None
-        try:
-            self._attempt([job])
-        except _RunAgain as again:
-            job.error = _outward(again.__cause__ or again)
-
-    def _attempt(self, jobs: list[_Job]) -> None:
-        """Run and commit the jobs as one transaction, or raise _RunAgain with nothing changed."""
-        connection = self._connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            self._tx.now = self._clock()
-            for job in jobs:
-                self._run_one(job)
-            if self._before_commit is not None:
-                self._before_commit(len(jobs))
-            connection.execute("COMMIT")
-        except BaseException as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise _RunAgain from error.__cause__ if isinstance(error, _RunAgain) else error
-
-    def _run_one(self, job: _Job) -> None:
-        connection = self._connection
-        before = connection.total_changes
-        try:
-            job.result = _drive(job.unit(self._tx))
-        except Exception as error:
-            if connection.total_changes != before or not connection.in_transaction:
-                raise _RunAgain from error
-            job.error = _outward(error)
-
-    def _look(self, jobs: list[_Job]) -> None:
-        connection = self._reading
-        connection.execute("BEGIN")
-        self._reading_tx.now = self._clock()
-        for job in jobs:
-            try:
-                job.result = _drive(job.unit(self._reading_tx))
-            except Exception as error:
-                job.error = _outward(error)
-        connection.execute("COMMIT")
 
 
 def _outward(error: BaseException) -> BaseException:

@@ -10,11 +10,14 @@ import contextlib
 import logging
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -69,13 +72,16 @@ class Listener(Protocol):
 class Host:
     """One child process with one predictor."""
 
-    def __init__(self, python: str, folder: Path, entry: str, on_setup_logs: Callable[[str], None]) -> None:
+    def __init__(
+        self, python: str, folder: Path, entry: str, scratch: Path, on_setup_logs: Callable[[str], None]
+    ) -> None:
         """Start the child; await `loaded`, then `ready`.
 
         Args:
             python: the interpreter that runs the model.
             folder: the model's folder, the child's working directory.
             entry: file.py:Class.
+            scratch: a folder for its temporary files, which go when it is gone.
             on_setup_logs: hears what is printed outside of any prediction.
 
         Raises:
@@ -84,6 +90,8 @@ class Host:
         self._loop = asyncio.get_running_loop()
         self._marker = secrets.token_hex(16)
         self._setup_logs = on_setup_logs
+        scratch.mkdir(parents=True, exist_ok=True)
+        self._scratch = tempfile.mkdtemp(prefix="runner-", dir=scratch)
         self._spawn(python, folder)
         self.loaded: asyncio.Future[dict[str, object]] = self._loop.create_future()
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -109,6 +117,7 @@ class Host:
             self._process = subprocess.Popen(  # noqa: S603 - the operator's own model and interpreter
                 command(python, control.fileno(), lifeline),
                 cwd=folder,
+                env=_environment(self._scratch),
                 stdin=subprocess.DEVNULL,
                 stdout=logs,
                 stderr=logs,
@@ -296,7 +305,14 @@ class Host:
         for fd in (self._logs, self._lifeline, self._pidfd):
             os.close(fd)
         self._failed(f"the model's process {how} before it was ready")
+        self._loop.run_in_executor(None, partial(shutil.rmtree, self._scratch, ignore_errors=True))
         self.exited.set_result(how)
+
+
+def _environment(scratch: str) -> dict[str, str]:
+    """Give the child's environment: ours, without the API's token, with a temporary folder of its own."""
+    ours = {name: value for name, value in os.environ.items() if name != "REPLICATE_API_TOKEN"}
+    return {**ours, "TMPDIR": scratch}
 
 
 def _resolve(future: asyncio.Future[T], value: T) -> None:

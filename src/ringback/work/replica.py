@@ -7,15 +7,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ringback.rules.prediction import Move
-from ringback.runner.protocol import ProtocolError
+from ringback.runner.protocol import PIECE, InputFile, ProtocolError
 from ringback.store import predictions
 from ringback.store.lanes import Telling
 from ringback.store.predictions import Claim
 from ringback.words import json
 from ringback.words.errors import Unavailable
 from ringback.work.host import Host, RunnerError
+from ringback.work.inputs import Fetched, InputError, close, file_inputs
 from ringback.work.run import Desk, PredictionRun
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,22 @@ def ahead(average_s: float | None) -> int:
     return max(1, min(_AHEAD_MAX, int(_AHEAD_S / max(average_s, 1e-6))))
 
 
+def _is_url(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_is_url(item) for item in value)
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
+
+
+def _send_file(host: Host, prediction_id: str, item: Fetched) -> None:
+    piece = item.file.read(PIECE)
+    while True:
+        following = item.file.read(PIECE)
+        host.send_file(InputFile(prediction_id, item.number, item.name, not following), piece)
+        if not following:
+            return
+        piece = following
+
+
 class Replica:
     """Runs predictions of one version, one after the other."""
 
@@ -90,6 +108,8 @@ class Replica:
         self._runs: deque[PredictionRun] = deque()
         self._by_id: dict[str, PredictionRun] = {}
         self._called = asyncio.Event()
+        self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._file_inputs: frozenset[str] = frozenset()
         self._average: float | None = None
         self._limit: asyncio.TimerHandle | None = None
         self._finishing: set[asyncio.Task[None]] = set()
@@ -104,8 +124,10 @@ class Replica:
         """
         settings = self._settings
         folder = settings.folder if self._folder_now is None else await self._folder_now()
-        self._host = Host(settings.python, folder, settings.entry, self._setup_logs)
-        return await self._host.loaded
+        self._host = Host(settings.python, folder, settings.entry, self._desk.scratch, self._setup_logs)
+        schema = await self._host.loaded
+        self._file_inputs = file_inputs(schema)
+        return schema
 
     def _setup_logs(self, text: str) -> None:
         for line in text.splitlines():
@@ -119,7 +141,7 @@ class Replica:
     @property
     def idle(self) -> bool:
         """Whether nothing is running and nothing is left to be written."""
-        return not self._runs and not self._finishing
+        return not self._runs and not self._finishing and not self._preparing
 
     async def serve(self, *, until_empty: bool = False) -> None:
         """Run predictions until `drain`, or until the queue is empty."""
@@ -182,8 +204,9 @@ class Replica:
 
     async def _fill(self) -> bool:
         """Claim as much as there is room for; True when there is nothing to do until somebody calls."""
-        room = ahead(self._average) - len(self._runs)
-        if room * 2 <= ahead(self._average) and self._runs:
+        here = len(self._runs) + len(self._preparing)
+        room = ahead(self._average) - here
+        if room * 2 <= ahead(self._average) and here:
             return True  # half empty is early enough, and makes for fewer and larger claims
         claims = await self._desk.outbox.database.write(
             lambda tx: predictions.claim(tx, self.version, self._holder, room)
@@ -194,13 +217,40 @@ class Replica:
 
     def _begin(self, claim: Claim) -> None:
         run = PredictionRun(self._desk, claim, on_done=self._done, on_lost=self.cancel)
+        input_ = json.decode(claim.input.encode())
+        if any(_is_url(input_.get(name)) for name in self._file_inputs):
+            self._preparing[run.id] = asyncio.ensure_future(self._prepare(run, input_))
+        else:
+            self._send(run, input_, [])
+
+    async def _prepare(self, run: PredictionRun, input_: dict[str, Any]) -> None:
+        """Fetch its input files, then give it to the runner."""
+        try:
+            fetched = await self._desk.inputs.fetch(input_, self._file_inputs)
+        except InputError as error:
+            self._write_end(run, "fail", str(error), None)
+        except asyncio.CancelledError:
+            if self._draining:
+                self._give_back([run])
+            else:
+                self._write_end(run, "cancel", None, None)
+        else:
+            self._send(run, input_, fetched)
+            close(fetched)
+        finally:
+            del self._preparing[run.id]
+            self._called.set()
+
+    def _send(self, run: PredictionRun, input_: dict[str, Any], fetched: list[Fetched]) -> None:
         host = self._host
         if host is None or host.exited.done():
             self._give_back([run])
             return
         try:
-            host.run(run, json.decode(claim.input.encode()))
-        except (ProtocolError, ValueError) as error:
+            for item in fetched:
+                _send_file(host, run.id, item)
+            host.run(run, input_)
+        except ProtocolError as error:
             self._write_end(run, "fail", f"the input can't be given to the model: {error}", None)
             return
         if not self._runs:
@@ -224,6 +274,8 @@ class Replica:
         run = self._by_id.get(prediction_id)
         if run is not None:
             self._stop(run)
+        elif prediction_id in self._preparing:
+            self._preparing[prediction_id].cancel()
 
     def _stop(self, run: PredictionRun) -> None:
         host = self._host
@@ -321,6 +373,10 @@ class Replica:
         end = loop.time() + grace_s
         while not self.idle and (left := end - loop.time()) > 0:
             await self._wait(left)
+        for task in self._preparing.values():
+            task.cancel()
+        if self._preparing:
+            await asyncio.wait(self._preparing.values())
         if self._host is not None:
             self._host.kill()
             await self._host.exited

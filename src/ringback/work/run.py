@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from ringback.rules.prediction import Move, mask
 from ringback.runner.protocol import Done, Output, OutputFile
@@ -16,10 +17,11 @@ from ringback.store import predictions
 from ringback.store.database import Tx
 from ringback.store.lanes import Telling
 from ringback.store.outbox import Outbox
-from ringback.store.predictions import Change, Chunk, Claim, Ending
+from ringback.store.predictions import Change, Claim, Ending, NewChunk
 from ringback.words.errors import Unavailable
 from ringback.words.json import canonical
 from ringback.work.files import FileStore, Incoming, Stored, sync
+from ringback.work.inputs import InputFiles
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +43,15 @@ class Desk:
         outbox: where changes go.
         clock: the wall clock, microseconds.
         files: where output files go.
+        inputs: where input files come from.
+        scratch: a folder for the runners' temporary files.
     """
 
     outbox: Outbox
     clock: Callable[[], int]
     files: FileStore
+    inputs: InputFiles
+    scratch: Path
 
 
 class PredictionRun:
@@ -76,7 +82,7 @@ class PredictionRun:
         self._on_done = on_done
         self._on_lost = on_lost
         self._items: list[str] = []
-        self._chunks: list[Chunk] = []
+        self._chunks: list[NewChunk] = []
         self._logged = 0
         self._incoming: Incoming | None = None
         self._started_at: int | None = None
@@ -150,7 +156,7 @@ class PredictionRun:
             self._chunks.append(("items", f"[{','.join(self._items)}]"))
             self._items = []
 
-    def _take(self) -> tuple[Chunk, ...]:
+    def _take(self) -> tuple[NewChunk, ...]:
         self._close_items()
         taken, self._chunks = tuple(self._chunks), []
         return taken

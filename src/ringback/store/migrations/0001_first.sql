@@ -68,7 +68,6 @@ CREATE TABLE predictions (
     holder        TEXT,                     -- the worker that runs it
     run           INTEGER NOT NULL DEFAULT 0,           -- the fence: one more at each claim
     interruptions INTEGER NOT NULL DEFAULT 0,           -- runs lost with their worker
-    sequence      INTEGER NOT NULL DEFAULT 0,           -- the last chunk
     CHECK ((completed_at IS NULL) = (status IN ('starting', 'processing'))),
     CHECK (status <> 'processing' OR started_at IS NOT NULL),
     CHECK (error IS NULL OR status = 'failed'),

@@ -2,6 +2,11 @@
 INSERT INTO deliveries (prediction_id, number, event, snapshot, upto, due_at, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
+-- name: create_begun
+INSERT INTO deliveries (prediction_id, number, event, snapshot, upto, due_at, created_at, attempts, attempted_at,
+                        body, digest, length)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $7, $8, $9, $10);
+
 -- name: merge
 UPDATE deliveries SET event = $3, snapshot = $4, upto = $5, due_at = $6 WHERE prediction_id = $1 AND number = $2;
 
@@ -9,7 +14,7 @@ UPDATE deliveries SET event = $3, snapshot = $4, upto = $5, due_at = $6 WHERE pr
 UPDATE deliveries SET status = 'superseded', settled_at = $3, body = NULL WHERE prediction_id = $1 AND number = $2;
 
 -- name: head
-SELECT d.number, d.event, d.snapshot, d.upto, d.attempts, d.created_at, d.body,
+SELECT d.number, d.event, d.snapshot, d.upto, d.attempts, d.body,
        p.id, p.model, p.version_id, p.status, p.input, p.source, p.created_at, p.started_at, p.completed_at,
        p.error, p.metrics, p.webhook, p.events, p.data_removed, p.account_id, p.origin
 FROM deliveries d JOIN predictions p ON p.id = d.prediction_id

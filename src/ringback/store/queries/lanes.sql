@@ -1,6 +1,3 @@
--- name: get
-SELECT last_number, window_until, not_before, holder IS NOT NULL, fence FROM lanes WHERE prediction_id = $1;
-
 -- name: save
 INSERT INTO lanes (prediction_id, origin, due_at, last_number, window_until, not_before, holder, fence)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -30,8 +27,10 @@ RETURNING prediction_id, fence;
 -- name: earliest
 SELECT due_at FROM lanes WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
 
--- name: holds
-SELECT 1 FROM lanes WHERE prediction_id = $1 AND holder = $2 AND fence = $3;
+-- name: held_pending
+SELECT d.number, d.event, d.attempts, d.due_at, d.created_at
+FROM lanes l JOIN deliveries d ON d.prediction_id = l.prediction_id AND d.status = 'pending'
+WHERE l.prediction_id = $1 AND l.holder = $2 AND l.fence = $3 ORDER BY d.number;
 
 -- name: keep
 UPDATE lanes SET fence = fence + 1, due_at = $2, not_before = $3 WHERE prediction_id = $1;

@@ -35,29 +35,18 @@ UPDATE predictions SET holder = $2, run = run + 1
 WHERE id IN (SELECT id FROM predictions
              WHERE version_id = $1 AND holder IS NULL AND status IN ('starting', 'processing')
              ORDER BY id LIMIT $3)
-RETURNING id, account_id, input, run, sequence, webhook, origin, events, status, created_at;
+RETURNING id, input, run, origin, events, status;
 
 -- name: queued_versions
 SELECT DISTINCT version_id FROM predictions
 WHERE holder IS NULL AND status IN ('starting', 'processing');
 
--- name: hold
-SELECT status, sequence, events, origin, started_at, created_at, account_id, webhook
-FROM predictions WHERE id = $1 AND holder = $2 AND run = $3;
-
--- name: subject
-SELECT status, sequence, events, origin, started_at, created_at, account_id, webhook
-FROM predictions WHERE id = $1 AND account_id = $2;
-
 -- name: start
 UPDATE predictions SET status = $2, started_at = coalesce(started_at, $3) WHERE id = $1;
 
--- name: extend
-UPDATE predictions SET sequence = $2 WHERE id = $1;
-
 -- name: end
 UPDATE predictions
-SET status = $2, started_at = coalesce(started_at, $3), completed_at = $4, error = $5, metrics = $6, sequence = $7,
+SET status = $2, started_at = coalesce(started_at, $3), completed_at = $4, error = $5, metrics = $6,
     holder = NULL
 WHERE id = $1;
 
@@ -69,7 +58,7 @@ SELECT id, run, model, holder, status, interruptions
 FROM predictions WHERE holder IS NOT NULL AND holder <> $1;
 
 -- name: release
-UPDATE predictions SET holder = NULL, interruptions = interruptions + $2, sequence = $3 WHERE id = $1;
+UPDATE predictions SET holder = NULL, interruptions = interruptions + $2 WHERE id = $1;
 
 -- name: published
 SELECT 1 FROM deliveries WHERE prediction_id = $1 AND event IN ('output', 'logs') AND attempts > 0 LIMIT 1;

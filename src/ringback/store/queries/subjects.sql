@@ -1,0 +1,15 @@
+-- name: held
+SELECT p.id, p.model, p.version_id, p.status, p.input, p.source, p.created_at, p.started_at, p.completed_at,
+       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.account_id, p.origin,
+       (SELECT max(c.sequence) FROM chunks c WHERE c.prediction_id = p.id),
+       l.last_number, l.window_until, l.not_before, l.holder IS NOT NULL, l.fence
+FROM predictions p LEFT JOIN lanes l ON l.prediction_id = p.id
+WHERE p.id = $1 AND p.holder = $2 AND p.run = $3;
+
+-- name: of_account
+SELECT p.id, p.model, p.version_id, p.status, p.input, p.source, p.created_at, p.started_at, p.completed_at,
+       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.account_id, p.origin,
+       (SELECT max(c.sequence) FROM chunks c WHERE c.prediction_id = p.id),
+       l.last_number, l.window_until, l.not_before, l.holder IS NOT NULL, l.fence
+FROM predictions p LEFT JOIN lanes l ON l.prediction_id = p.id
+WHERE p.id = $1 AND p.account_id = $2;

@@ -1,0 +1,156 @@
+"""Files given as inputs by URL: fetched here, under the address rules, before the predictor sees them.
+
+The child is never given a URL to fetch or a path to open. `data:` URIs it decodes itself.
+"""
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from yarl import URL
+
+from ringback.net.guard import guarded_connector, refused_address
+from ringback.rules.address import AddressRules
+from ringback.rules.snapshot import Links
+from ringback.rules.url import redacted
+from ringback.runner.protocol import FILE_KEY
+from ringback.work.files import FileStore
+
+_PIECE = 1 << 16
+_OK = 200
+
+
+class InputError(Exception):
+    """An input file can't be had; the message is for the one who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputRules:
+    """Limits on input files.
+
+    Attributes:
+        addresses: where they may be fetched from.
+        limit: bytes of one file.
+        timeout_s: seconds for one file.
+    """
+
+    addresses: AddressRules
+    limit: int = 100_000_000
+    timeout_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An input file, open for reading from its start."""
+
+    number: int
+    name: str
+    file: IO[bytes]
+
+
+def file_inputs(openapi_schema: dict[str, Any]) -> frozenset[str]:
+    """Give the names of the inputs that are files, or lists of files, by a version's OpenAPI document."""
+    schemas = openapi_schema.get("components", {}).get("schemas", {})
+    properties = schemas.get("Input", {}).get("properties", {})
+    return frozenset(name for name, schema in properties.items() if _is_file(schema))
+
+
+def _is_file(schema: Any) -> bool:
+    if isinstance(schema, list):
+        return any(_is_file(item) for item in schema)
+    if not isinstance(schema, dict):
+        return False
+    return schema.get("format") == "uri" or any(
+        _is_file(schema[key]) for key in ("items", "anyOf", "allOf", "oneOf") if key in schema
+    )
+
+
+class InputFiles:
+    """Fetches input files."""
+
+    def __init__(self, rules: InputRules, store: FileStore, links: Links) -> None:
+        """Take the limits, and where our own output files are. Call it in a running loop."""
+        self._rules = rules
+        self._store = store
+        self._own = f"{links.base}/f/"
+        self._session = ClientSession(
+            connector=guarded_connector(rules.addresses),
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(total=rules.timeout_s),
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def fetch(self, input_: dict[str, Any], names: frozenset[str]) -> list[Fetched]:
+        """Fetch the files of an input, and put markers in place of their URLs.
+
+        Raises:
+            InputError: one can't be had; says which and why.
+        """
+        fetched: list[Fetched] = []
+        try:
+            for name in sorted(names & input_.keys()):
+                value = input_[name]
+                if isinstance(value, list):
+                    input_[name] = [await self._replaced(item, name, fetched) for item in value]
+                else:
+                    input_[name] = await self._replaced(value, name, fetched)
+        except BaseException:
+            close(fetched)
+            raise
+        return fetched
+
+    async def _replaced(self, value: Any, name: str, fetched: list[Fetched]) -> Any:
+        if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+            return value
+        file = self._own_file(value) if value.startswith(self._own) else await self._download(value, name)
+        if file is None:
+            raise InputError(f"input '{name}': there is no such file here any more")
+        number = len(fetched)
+        fetched.append(Fetched(number, unquote(urlsplit(value).path).rpartition("/")[2] or "file", file))
+        return {FILE_KEY: number}
+
+    def _own_file(self, url: str) -> IO[bytes] | None:
+        id_ = url.removeprefix(self._own).partition("/")[0]
+        if not id_.isalnum():
+            return None
+        path: Path = self._store.path(id_)
+        return path.open("rb") if path.is_file() else None
+
+    async def _download(self, url: str, name: str) -> IO[bytes]:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever fetched closes it
+        try:
+            await self._copy(url, name, file)
+        except BaseException as error:
+            file.close()
+            if not isinstance(error, ClientError | OSError | TimeoutError | ValueError):
+                raise
+            refused = refused_address(error)
+            reason = str(refused or error) or type(error).__name__
+            raise InputError(f"input '{name}': {redacted(url)} can't be fetched: {reason}") from error
+        file.seek(0)
+        return file
+
+    async def _copy(self, url: str, name: str, file: IO[bytes]) -> None:
+        async with self._session.get(URL(url, encoded=True), max_redirects=5) as answer:
+            if answer.status != _OK:
+                raise InputError(f"input '{name}': {redacted(url)} answered {answer.status}")
+            size = 0
+            async for piece in answer.content.iter_chunked(_PIECE):
+                size += len(piece)
+                if size > self._rules.limit:
+                    raise InputError(f"input '{name}': is over the limit of {self._rules.limit:,} bytes")
+                await asyncio.to_thread(file.write, piece)
+
+
+def close(fetched: list[Fetched]) -> None:
+    """Close files that are no longer needed."""
+    for item in fetched:
+        item.file.close()
