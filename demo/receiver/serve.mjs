@@ -6,6 +6,8 @@
 //
 // `saved` and `flagged` are everything the handler has kept so far, by prediction id. `verdicts` says which
 // verifiers accept the request; it is {} unless --validators names a module that exports `verdicts`.
+// A request to a path with ?fail=once does not reach the handler the first time its webhook-id comes: it is
+// answered 503, as by a receiver that is just being deployed.
 // It ends with its standard input, so that it can't outlive whoever started it; --stay keeps it.
 //
 //   REPLICATE_WEBHOOK_SECRET=whsec_... node serve.mjs [--port N] [--validators FILE] [--stay]
@@ -26,6 +28,27 @@ const { values: options } = parseArgs({
 });
 const validators = options.validators ? await import(pathToFileURL(options.validators).href) : null;
 
+const failed = new Set();
+
+function failsNow(url, id) {
+  if (url.searchParams.get("fail") !== "once" || failed.has(id)) {
+    return false;
+  }
+  failed.add(id);
+  return true;
+}
+
+let began = performance.timeOrigin;
+
+// Date.now() has whole milliseconds, too coarse for a latency; the finer clock stands still in a suspended
+// laptop and is then set anew.
+function now() {
+  if (Math.abs(began + performance.now() - Date.now()) > 2) {
+    began = Date.now() - performance.now();
+  }
+  return began + performance.now();
+}
+
 function tell(line) {
   process.stdout.write(`${JSON.stringify(line)}\n`);
 }
@@ -35,6 +58,9 @@ async function route(incoming, body) {
     return Response.json({ error: "method not allowed" }, { status: 405 });
   }
   const url = new URL(incoming.url, "http://127.0.0.1");
+  if (failsNow(url, incoming.headers["webhook-id"])) {
+    return Response.json({ error: "not ready yet" }, { status: 503 });
+  }
   try {
     return await POST(new Request(url, { method: "POST", headers: incoming.headers, body }));
   } catch (error) {
@@ -53,7 +79,7 @@ async function judge(headers, body) {
 
 async function serve(incoming, outgoing) {
   const body = await text(incoming);
-  const at = Date.now();
+  const at = now();
   const response = await route(incoming, body);
   const answer = await response.json();
   tell({

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.deliver.diagnosis import readable_size, retry_after, shown_location, status_diagnosis
+from ringback.deliver.diagnosis import readable_size, shown_location, status_diagnosis
+from ringback.deliver.egress import retry_after
 
 URL = "https://user:hidden@hooks.example/in?key=hidden"
 NOW = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT

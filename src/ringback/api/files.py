@@ -5,7 +5,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from ringback.api.service import service
+from ringback.api.service import Service
 from ringback.store import files
 from ringback.words.errors import NotFound
 
@@ -18,9 +18,8 @@ _HEADERS = {
 }
 
 
-async def download(request: Request) -> Response:
+async def download(here: Service, request: Request) -> Response:
     """Give a file's bytes; ranges are honoured."""
-    here = service(request)
     id_ = str(request.path_params["id"])
     file = await here.outbox.database.read(lambda tx: files.get(tx, id_))
     path = None if file is None else Path(str(here.blobs.path(file.id)))

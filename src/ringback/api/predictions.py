@@ -10,7 +10,7 @@ from starlette.responses import Response
 from ringback.api import wire
 from ringback.api.body import read_object
 from ringback.api.catalog import Known
-from ringback.api.service import Service, service
+from ringback.api.service import Service
 from ringback.rules.snapshot import render
 from ringback.store import predictions
 from ringback.store.predictions import New
@@ -28,9 +28,8 @@ def _json(text: bytes, status: int = 200, headers: dict[str, str] | None = None)
     return Response(text, status, headers, media_type="application/json")
 
 
-async def create(request: Request) -> Response:
+async def create(here: Service, request: Request) -> Response:
     """POST /predictions."""
-    here = service(request)
     account = await here.authenticator.account(request)
     body = await read_object(request, here.body_limit)
     wanted = wire.create(body, here.hooks, with_version=True)
@@ -38,9 +37,8 @@ async def create(request: Request) -> Response:
     return await _create(here, account, version, wanted)
 
 
-async def create_for_model(request: Request) -> Response:
+async def create_for_model(here: Service, request: Request) -> Response:
     """POST /models/{owner}/{name}/predictions."""
-    here = service(request)
     account = await here.authenticator.account(request)
     version = await here.catalog.latest("{owner}/{name}".format(**request.path_params))
     body = await read_object(request, here.body_limit)
@@ -63,9 +61,8 @@ async def _create(here: Service, account: str, version: Known, wanted: wire.Crea
     return _json(render(facts, [], here.links), 201, location)
 
 
-async def get(request: Request) -> Response:
+async def get(here: Service, request: Request) -> Response:
     """GET /predictions/{id}."""
-    here = service(request)
     account = await here.authenticator.account(request)
     return await _shown(here, account, _id(request))
 
@@ -84,9 +81,8 @@ async def _shown(here: Service, account: str, id_: str) -> Response:
     return _json(render(*found, here.links))
 
 
-async def cancel(request: Request) -> Response:
+async def cancel(here: Service, request: Request) -> Response:
     """POST /predictions/{id}/cancel: canceled at once; one that has ended stays as it is."""
-    here = service(request)
     account = await here.authenticator.account(request)
     id_ = _id(request)
     found = await here.outbox.database.read(lambda tx: predictions.get(tx, account, id_))
@@ -101,9 +97,8 @@ async def cancel(request: Request) -> Response:
     return await _shown(here, account, id_)
 
 
-async def index(request: Request) -> Response:
+async def index(here: Service, request: Request) -> Response:
     """GET /predictions: newest first, a page at a time."""
-    here = service(request)
     account = await here.authenticator.account(request)
     cursor = request.query_params.get("cursor")
     side, id_ = ("", "") if cursor is None else _parse(cursor)

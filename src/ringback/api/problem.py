@@ -45,27 +45,24 @@ def problem(status: int, detail: str, *, title: str | None = None, **more: Any) 
     return Response(text, status, headers, media_type="application/problem+json")
 
 
-async def ringback_error(_request: Request, error: Exception) -> Response:
-    """Answer an error that may be shown."""
-    assert isinstance(error, RingbackError)  # noqa: S101 - registered for this type only
-    more: dict[str, Any] = {}
-    if isinstance(error, Invalid) and error.fields:
-        more["invalid_fields"] = [
+def answer(request: Request, error: Exception) -> Response:
+    """Give the response for an error; one of our own making is logged and not shown."""
+    if isinstance(error, RingbackError):
+        return problem(STATUS[type(error)], error.detail, title=error.title, **_fields(error))
+    if isinstance(error, HTTPException):  # the router: no such route, no such method
+        response = problem(error.status_code, _PHRASES.get(error.status_code, error.detail))
+        response.headers.update(error.headers or {})
+        return response
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return problem(500, "Something went wrong in the server; its log says what.", title="Internal error")
+
+
+def _fields(error: RingbackError) -> dict[str, Any]:
+    if not isinstance(error, Invalid) or not error.fields:
+        return {}
+    return {
+        "invalid_fields": [
             {"type": field.type, "field": field.field, "description": field.description}
             for field in error.fields
         ]
-    return problem(STATUS[type(error)], error.detail, title=error.title, **more)
-
-
-async def http_error(_request: Request, error: Exception) -> Response:
-    """Answer what the router itself found: no such route, no such method."""
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type only
-    response = problem(error.status_code, _PHRASES.get(error.status_code, error.detail))
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def unexpected(request: Request, error: Exception) -> Response:
-    """Answer a fault of our own without showing it."""
-    log.error("%s %s", request.method, request.url.path, exc_info=error)
-    return problem(500, "Something went wrong in the server; its log says what.", title="Internal error")
+    }

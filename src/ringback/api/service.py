@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
-
-from starlette.requests import HTTPConnection
+from typing import Protocol
 
 from ringback.api.auth import Authenticator
 from ringback.api.catalog import Catalog
@@ -56,8 +54,3 @@ class Service:
     def links(self) -> Links:
         """Where this server is reached."""
         return self.outbox.links
-
-
-def service(connection: HTTPConnection) -> Service:
-    """Give the service of the application that handles a request."""
-    return cast("Service", connection.app.state.service)

@@ -275,6 +275,9 @@ async def _http(app: object, listening: socket.socket, server: ServerConfig) -> 
         app,  # type: ignore[arg-type] # an ASGI application, in uvicorn's own words
         log_config=None,
         access_log=False,
+        ws="none",
+        http="httptools",
+        proxy_headers=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=max(1, int(server.drain_s)),

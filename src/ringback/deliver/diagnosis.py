@@ -5,12 +5,9 @@ are left out.
 """
 
 import errno
-import re
 import socket
 import ssl
 from collections.abc import Iterator
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from urllib.parse import urljoin
 
 from aiohttp import (
@@ -30,7 +27,6 @@ from ringback.rules.attempt import Cause
 from ringback.rules.url import literal_address, origin_of, redacted, url_fault
 
 _LONGEST_LOCATION = 200
-_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")  # longer than that is no wait anyone can mean
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STATUS_HINTS = {
@@ -149,25 +145,6 @@ def readable_size(count: int) -> str:
             tenths = -(-count * 10 // size)
             return f"{tenths / 10:g} {unit}"
     return f"{count} bytes"
-
-
-def retry_after(value: str | None, now: float) -> float | None:
-    """Read a Retry-After header (RFC 9110, 10.2.3): seconds from `now`, or None if it says nothing usable.
-
-    Args:
-        value: the header: seconds, or an HTTP date. A date that has passed means 0.
-        now: seconds since the epoch, for the date.
-    """
-    if value is None:
-        return None
-    text = value.strip()
-    if _SECONDS.fullmatch(text):
-        return float(text)
-    try:
-        date = parsedate_to_datetime(text)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
-    except (ValueError, OverflowError, TypeError, IndexError):  # what receivers send is anything at all
-        return None
 
 
 def failure(

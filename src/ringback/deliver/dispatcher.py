@@ -109,6 +109,7 @@ class Dispatcher:
         self._planned = 0  # when the next claim is, microseconds
         self._called = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._full = False  # the last claim left something for want of room
         self._draining = False
 
     def reserve(self, origin: str) -> Reservation | None:
@@ -161,11 +162,13 @@ class Dispatcher:
         settings = self._settings
         free = settings.in_flight - self._total
         if free <= 0:
+            self._full = True
             return _POLL_S
         # A copy: the claim runs on the writer's thread while this one goes on counting.
         rooms = Rooms(free, settings.in_flight_per_origin, dict(self._used), self._after)
         claimed = await self._database.write(lambda tx: lanes.claim(tx, self.holder, rooms, settings.links))
         self._after = claimed.after
+        self._full = claimed.full
         for work in claimed.works:
             self._take(work.origin)
             self._spawn(work)
@@ -191,10 +194,8 @@ class Dispatcher:
         self._used[origin] -= 1
         if not self._used[origin]:
             del self._used[origin]
-        # There may be lanes that waited for this room; asking once more is cheap.
-        if self._total >= self._settings.in_flight - 1 or self._used[origin] >= (
-            self._settings.in_flight_per_origin - 1
-        ):
+        if self._full:
+            self._full = False
             self.wake()
 
     def _spawn(self, work: Work) -> None:
@@ -229,7 +230,7 @@ class Dispatcher:
                         settings.schedule,
                         jitter,
                         settings.links,
-                        go_on=not self._draining,
+                        go_on=self._may_go_on(),
                     )
                 )
             except Unavailable:
@@ -239,6 +240,10 @@ class Dispatcher:
                 break
         self.expect(owed)
         return owed.work
+
+    def _may_go_on(self) -> bool:
+        """Whether a slot may take its origin's next delivery by itself, without asking whose turn it is."""
+        return not self._draining and self._total < self._settings.in_flight
 
     def _headers(self, work: Work) -> dict[str, str]:
         id_ = delivery_id(work.prediction_id, work.number)

@@ -7,10 +7,13 @@ the boundary to receivers, who may do anything: whatever happens there becomes a
 
 import asyncio
 import logging
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from io import BytesIO
 from ipaddress import ip_network
 from pathlib import Path
@@ -32,7 +35,6 @@ from yarl import URL
 from ringback.deliver.diagnosis import (
     failure,
     is_acknowledged,
-    retry_after,
     status_diagnosis,
 )
 from ringback.net.guard import TRAIL, GuardedResolver, RefusedAddress, Trail, guarded_connector, tls_context
@@ -44,10 +46,10 @@ from ringback.words.errors import SetupError
 _log = logging.getLogger(__name__)
 
 _LONGEST_LINE = 8190  # bytes of a status line or header
-# Bytes. An answer is small, and a read is handled in one piece: 64 KiB of tiny chunks hold the loop for 30 ms.
-_RECEIVE_BUFFER = 16 * 1024
+_RECEIVE_BUFFER = 16 * 1024  # bytes; a read is parsed in one piece, and 64 KiB of tiny chunks take 30 ms
 _WRITTEN_AT_ONCE = 256 * 1024  # bytes
 _NO_TIMERS = ClientTimeout()  # ours cover the whole, aiohttp's own would be one more per request
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")  # longer than that is no wait anyone can mean
 _SKIPPED_HEADERS = ("Accept", "Accept-Encoding", "User-Agent")
 _ANYWHERE = AddressRules(allow_loopback=True, allowed=(ip_network("0.0.0.0/0"), ip_network("::/0")))
 
@@ -222,6 +224,25 @@ class Egress:
 
     def _since(self, started: float) -> int:
         return round((self._monotonic() - started) * 1_000_000)
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Read a Retry-After header (RFC 9110, 10.2.3): seconds from `now`, or None if it says nothing usable.
+
+    Args:
+        value: the header: seconds, or an HTTP date. A date that has passed means 0.
+        now: seconds since the epoch, for the date.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if _SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+    except (ValueError, OverflowError, TypeError, IndexError):  # what receivers send is anything at all
+        return None
 
 
 def _target(url: str) -> URL:

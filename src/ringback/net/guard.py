@@ -185,7 +185,7 @@ def guarded_connector(
     return connector
 
 
-class TooManyInterimAnswers(HttpProcessingError):  # noqa: N818 -- named for what happened, as all our errors are
+class TooManyInterimAnswers(HttpProcessingError):
     """A peer sends 1xx answers and no end of them."""
 
 

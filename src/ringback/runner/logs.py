@@ -28,7 +28,7 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+            reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True, write_through=False)
     if _LIBC is not None:
         _LIBC.setvbuf(_C_STDOUT, None, _LINE_BUFFERED, 0)
 

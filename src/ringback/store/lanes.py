@@ -194,33 +194,36 @@ class Claimed(Struct, frozen=True):
 
     Attributes:
         works: the attempts to make.
-        next_due: when to claim again at the latest (microseconds; in the past if there was more), or None.
+        next_due: when to claim again at the latest (microseconds; now if not all origins were looked at), or
+            None.
         after: where the next claim goes on.
+        full: some origin had no room for all that may be due: claim again when there is room.
     """
 
     works: tuple[Work, ...]
     next_due: int | None
     after: str
+    full: bool
 
 
 async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
     """Claim due lanes origin by origin, so that a full origin's rows hide nobody else's."""
     works: list[Work] = []
     next_due: int | None = None
+    full = False
     origin, seen = rooms.after, set[str]()
     while len(works) < rooms.total and len(seen) < _ORIGINS:
         origin = await _next_origin(tx, origin)
         if origin in seen or not origin:
-            return Claimed(tuple(works), next_due, "")
+            return Claimed(tuple(works), next_due, "", full)
         seen.add(origin)
         room = min(rooms.of(origin), rooms.total - len(works))
-        if not room:
-            continue
-        rows = await tx.rows(Q["claim"], holder, origin, tx.now, room)
+        rows = await tx.rows(Q["claim"], holder, origin, tx.now, room) if room else []
         works += [await begin(tx, Lease(id_, holder, fence), links) for id_, fence in rows]
+        full = full or len(rows) == room
         if len(rows) < room and (earliest := await tx.row(Q["earliest"], origin)):
             next_due = earliest[0] if next_due is None else min(next_due, earliest[0])
-    return Claimed(tuple(works), tx.now, origin)
+    return Claimed(tuple(works), tx.now, origin, full)
 
 
 async def _next_origin(tx: Tx, after: str) -> str:
@@ -240,11 +243,11 @@ async def settle(
         schedule: when to retry.
         jitter: a random number in [-1, 1].
         links: where a snapshot's `urls` point.
-        go_on: keep the lane if its next head is due at once.
+        go_on: give the next attempt too: of this lane if it is due, else of another one of the origin.
 
     Returns:
-        The lane's next attempt if it is due and `go_on`; else the lane is free, and when it is due. NOTHING,
-        with nothing changed, when somebody else holds the lane by now.
+        The next attempt, if there is one and `go_on`; and when this lane, left free, is due. NOTHING, with
+        nothing changed, when somebody else holds the lane by now.
     """
     rows = await tx.rows(Q["held_pending"], work.prediction_id, work.holder, work.fence)
     if not rows:
@@ -258,7 +261,11 @@ async def settle(
         await tx.run(Q["keep"], work.prediction_id, due, settlement.not_before)
         return Owed(work=await begin(tx, Lease(work.prediction_id, work.holder, work.fence + 1), links))
     await tx.run(Q["free"], work.prediction_id, due, settlement.not_before)
-    return Owed(due=due)
+    following = await tx.row(Q["claim_next"], work.holder, work.origin, tx.now) if go_on else None
+    if following is None:
+        return Owed(due=due)
+    id_, fence = following
+    return Owed(work=await begin(tx, Lease(id_, work.holder, fence), links), due=due)
 
 
 async def _finish(tx: Tx, prediction_id: str, number: int, settlement: rules.Settlement) -> None:

@@ -98,7 +98,7 @@ class Host:
         self.exited: asyncio.Future[str] = self._loop.create_future()
         self.loaded.add_done_callback(_retrieve)
         self.ready.add_done_callback(_retrieve)
-        self._running: deque[Listener] = deque()
+        self._running: dict[str, Listener] = {}
         self._logging: deque[Listener] = deque()
         self._done: dict[str, Done] = {}
         self._loading = True
@@ -154,7 +154,7 @@ class Host:
             ProtocolError: the input is over the protocol's limits.
         """
         frame = encode(Run(listener.id, input_))
-        self._running.append(listener)
+        self._running[listener.id] = listener
         self._logging.append(listener)
         self._send(frame)
 
@@ -235,9 +235,10 @@ class Host:
                 raise ProtocolError(f"the child sent a {type(message).__name__}")
 
     def _of(self, prediction_id: str) -> Listener:
-        if not self._running or self._running[0].id != prediction_id:
+        listener = self._running.get(prediction_id)
+        if listener is None:
             raise ProtocolError(f"a message about {prediction_id}, which is not running")
-        return self._running[0]
+        return listener
 
     def _failed(self, reason: str) -> None:
         if not self.loaded.done():
@@ -246,10 +247,13 @@ class Host:
             self.ready.set_exception(RunnerError(reason))
 
     def _finish(self) -> None:
-        """A prediction is over when both its Done and the end of its logs are here."""
-        while self._running and self._running[0].id in self._done and self._running[0] not in self._logging:
-            listener = self._running.popleft()
-            listener.done(self._done.pop(listener.id))
+        """A prediction is over when both its Done and the end of its logs are here, which may take turns."""
+        while len(self._logging) < len(self._running):
+            head = next(iter(self._running.values()))
+            if head.id not in self._done:
+                return
+            del self._running[head.id]
+            head.done(self._done.pop(head.id))
 
     def _read_logs(self) -> bool:
         """Read what there is; False when there is no more for now."""

@@ -24,6 +24,13 @@ WHERE prediction_id IN (SELECT prediction_id FROM lanes
                         ORDER BY due_at LIMIT $4)
 RETURNING prediction_id, fence;
 
+-- name: claim_next
+UPDATE lanes SET holder = $1, fence = fence + 1
+WHERE prediction_id = (SELECT prediction_id FROM lanes
+                       WHERE origin = $2 AND holder IS NULL AND due_at IS NOT NULL AND due_at <= $3
+                       ORDER BY due_at LIMIT 1)
+RETURNING prediction_id, fence;
+
 -- name: earliest
 SELECT due_at FROM lanes WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
 
