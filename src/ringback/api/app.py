@@ -16,6 +16,7 @@ from ringback import __version__
 from ringback.api import files, predictions, webhooks
 from ringback.api.problem import answer
 from ringback.api.service import Service
+from ringback.api.turns import Turns
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
 
@@ -41,16 +42,18 @@ ROUTES: list[tuple[str, str, Handler]] = [
 
 
 class _Endpoint:
-    """A handler as an ASGI application; every error becomes an answer here."""
+    """The handlers of a path as an ASGI application; every error becomes an answer here."""
 
-    def __init__(self, here: Service, handler: Handler) -> None:
+    def __init__(self, here: Service, path: str) -> None:
         self._here = here
-        self._handler = handler
+        self.handlers = {method: handler for method, other, handler in ROUTES if other == path}
+        if "GET" in self.handlers:
+            self.handlers["HEAD"] = self.handlers["GET"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await self._handler(self._here, request)
+            response = await self.handlers[request.method](self._here, request)
         except Exception as error:  # the boundary: a fault of ours is logged and answered 500
             response = answer(request, error)
         await response(scope, receive, send)
@@ -62,12 +65,16 @@ def application(here: Service) -> ASGIApp:
     It answers under `/`, `/v1` and `/v1/v1`: some clients want a base URL with the version in it and some
     without, so that any base URL works with any client.
     """
-    routes = [Route(path, _Endpoint(here, handler), methods=[method]) for method, path, handler in ROUTES]
+    # One route for each path: a 405 then names all of its methods.
+    endpoints = {path: _Endpoint(here, path) for _, path, _ in ROUTES}
+    routes = [Route(path, endpoint, methods=endpoint.handlers) for path, endpoint in endpoints.items()]
     router = Router(routes, redirect_slashes=False)
+    turns = Turns(here.urgent)
 
     async def rebased(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        await turns.turn()
         path = scope["path"]
         while path.startswith("/v1/"):
             path = path[3:]

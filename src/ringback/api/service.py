@@ -36,6 +36,7 @@ class Service:
     Attributes:
         overlap_s: how long a rotated secret goes on signing, seconds.
         body_limit: bytes of a request's body.
+        urgent: whether a webhook is on its way, which requests shall not hold up.
     """
 
     outbox: Outbox
@@ -49,6 +50,7 @@ class Service:
     clock: Callable[[], int]
     overlap_s: float
     body_limit: int
+    urgent: Callable[[], bool]
 
     @property
     def links(self) -> Links:

@@ -112,6 +112,11 @@ class Dispatcher:
         self._full = False  # the last claim left something for want of room
         self._draining = False
 
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way or about to be."""
+        return self._total
+
     def reserve(self, origin: str) -> Reservation | None:
         """Set room aside for an attempt that a transaction is about to make due, or give None."""
         if self._draining or self._total >= self._settings.in_flight:

@@ -80,7 +80,7 @@ async def tell(
         told: the events asked for, oldest first.
         telling: how to write them.
         flush: at the end without a `completed`: what a throttled delivery shall show when it goes now.
-        chunks: all chunks of the prediction, if they are at hand.
+        chunks: all chunks of the prediction, from its first, if they are at hand.
 
     Returns:
         The attempt granted to `telling.holder`, if the head is due at once; else when the lane is due.
@@ -123,8 +123,9 @@ def _fresh_head(
     for plan, told in plans:
         if plan.created is not None and plan.created is lane.pending[0]:
             origin = str(subject.origin)
+            shown = None if chunks is None else chunks[: told.upto]
             return Fresh(
-                plan.created, told.snapshot, told.upto, subject.facts, subject.account, origin, chunks
+                plan.created, told.snapshot, told.upto, subject.facts, subject.account, origin, shown
             )
     return None
 

@@ -168,10 +168,24 @@ async def claim(tx: Tx, version: str, holder: str, limit: int) -> list[Claim]:
     return sorted(claims, key=lambda claim: claim.hold.id)
 
 
-async def hand_back(tx: Tx, holds: Sequence[Hold]) -> None:
-    """Return claimed predictions to the queue as if they had never been claimed."""
+async def hand_back(
+    tx: Tx, holds: Sequence[Hold], telling: Telling, policy: str = "unpublished"
+) -> None:
+    """Return claimed predictions to the queue, begun ones as `policy` says; it counts as no interruption."""
     for hold in holds:
-        await tx.run(Q["hand_back"], hold.id, hold.holder, hold.run)
+        subject = await subjects.held(tx, hold)
+        if subject is not None:
+            decision = rules.recover(
+                begun=subject.facts.status == "processing",
+                published=await _published(tx, hold.id),
+                interruptions=0,
+                policy=policy,
+            )
+            await _take_over(tx, subject, decision, telling, counted=False)
+
+
+async def _published(tx: Tx, id_: str) -> bool:
+    return await tx.row(Q["published"], id_) is not None
 
 
 async def advance(
@@ -220,10 +234,8 @@ async def _tell(
     asked = [item for item in told if item.event in subject.events]
     if subject.origin is None or (not asked and flush is None):
         return Change(held=True)
-    chunks: list[Chunk] | None = None
     # With no chunk before these, they are all there is: nothing has to be read to show them.
-    if not subject.sequence and len(asked) == 1:
-        chunks = list(fresh)
+    chunks: list[Chunk] | None = None if subject.sequence else list(fresh)
     owed = await lanes.tell(tx, subject, asked, telling, flush=flush, chunks=chunks)
     return Change(held=True, owed=owed)
 
@@ -305,14 +317,10 @@ async def cancel(tx: Tx, account: str, id_: str, telling: Telling) -> Change:
 
 async def fail_unserved(tx: Tx, version: str, reason: str, telling: Telling, limit: int) -> int:
     """End queued predictions of a version that can't be run; give how many there were."""
-    rows = await tx.rows(Q["unserved"], version, limit)
-    for (id_,) in rows:
-        holder = "unserved"
-        await tx.run("UPDATE predictions SET holder = $2, run = run + 1 WHERE id = $1", id_, holder)
-        run = await tx.row("SELECT run FROM predictions WHERE id = $1", id_)
-        assert run is not None  # noqa: S101 - the row was just updated in this transaction
-        await end(tx, Hold(id_, holder, run[0]), Ending("fail", error=reason), telling)
-    return len(rows)
+    claims = await claim(tx, version, "unserved", limit)
+    for each in claims:
+        await end(tx, each.hold, Ending("fail", error=reason), telling)
+    return len(claims)
 
 
 async def queued_versions(tx: Tx) -> list[str]:
@@ -333,28 +341,32 @@ async def recover(tx: Tx, holder: str, policies: dict[str, str], telling: Tellin
         How many were released, are to run again, and failed.
     """
     counts = {"release": 0, "again": 0, "fail": 0}
-    for id_, run, model, dead, status, interruptions in await tx.rows(Q["held"], holder):
+    for id_, run, model, dead, interruptions in await tx.rows(Q["held"], holder):
+        subject = await subjects.held(tx, Hold(id_, dead, run))
+        if subject is None:  # pragma: no cover - it was read in this same transaction
+            continue
         decision = rules.recover(
-            begun=status == "processing",
-            published=await tx.row(Q["published"], id_) is not None,
+            begun=subject.facts.status == "processing",
+            published=await _published(tx, id_),
             interruptions=interruptions,
             policy=policies.get(model, "unpublished"),
         )
         counts[decision] += 1
-        await _take_over(tx, Hold(id_, dead, run), decision, telling)
+        await _take_over(tx, subject, decision, telling, counted=True)
     return counts
 
 
-async def _take_over(tx: Tx, hold: Hold, decision: rules.Recovery, telling: Telling) -> None:
-    subject = await subjects.held(tx, hold)
-    if subject is None:  # pragma: no cover - it was read in this same transaction
-        return
+async def _take_over(
+    tx: Tx, subject: Subject, decision: rules.Recovery, telling: Telling, *, counted: bool
+) -> None:
+    id_ = subject.facts.id
     if decision == "fail":
         await _end(tx, subject, Ending("fail", error=rules.INTERRUPTED), telling)
         return
     if decision == "again":
-        await tx.run(C["forget"], hold.id)
-        await tx.run(D["forget_unattempted"], hold.id)
-        if subject.origin is not None:
+        # The next run begins anew: what this one wrote, and nobody was sent, is as if it had never been.
+        await tx.run(C["forget"], id_)
+        await tx.run(D["forget_unattempted"], id_)
+        if subject.origin is not None and subject.fence is not None:
             await lanes.tell(tx, subject, [], telling)
-    await tx.run(Q["release"], hold.id, int(decision == "again"))
+    await tx.run(Q["release"], id_, int(counted and decision == "again"))

@@ -41,6 +41,7 @@ class ReplicaSettings:
         entry: file.py:Class.
         timeout_s: how long a prediction may run.
         cancel_grace_s: how long a predictor may take to stop when told to, before it is killed.
+        rerun: what becomes of a begun prediction that is handed back: never, unpublished or always.
     """
 
     python: str
@@ -48,6 +49,7 @@ class ReplicaSettings:
     entry: str
     timeout_s: float = 1800.0
     cancel_grace_s: float = 5.0
+    rerun: str = "unpublished"
 
 
 def ahead(average_s: float | None) -> int:
@@ -346,9 +348,14 @@ class Replica:
 
     async def _hand_back(self, claims: list[Claim]) -> None:
         holds = [claim.hold for claim in claims]
+        outbox = self._desk.outbox
+        telling = Telling(outbox.window_us, outbox.links)
         # If the database can't take it, recovery at the next start does the same.
         with contextlib.suppress(Unavailable):
-            await self._desk.outbox.database.write(lambda tx: predictions.hand_back(tx, holds))
+            await outbox.database.write(
+                lambda tx: predictions.hand_back(tx, holds, telling, self._settings.rerun)
+            )
+            outbox.dispatch.wake()
         self._called.set()
 
     def _keep(self, task: "asyncio.Task[None]") -> None:

@@ -111,7 +111,11 @@ class PredictionRun:
         value = message.value
         if self._incoming is not None:
             value = self._incoming.linked(value, self._url)
-        text = canonical(value).decode()
+        try:
+            text = canonical(value).decode()
+        except ValueError as error:
+            self._fault = f"the output can't be stored: {error}"
+            return
         if message.append:
             self._items.append(text)
         else:
@@ -205,6 +209,7 @@ class PredictionRun:
         if self._fault is not None and move == "succeed":
             move, error = "fail", self._fault
         ran = None if seconds is None else int(seconds * 1_000_000)
+        error = None if error is None else error.replace("\0", "\N{REPLACEMENT CHARACTER}")
         ending = Ending(move, error, self._take(), self._started_at, ran)
 
         async def verb(tx: Tx, telling: Telling) -> Change:

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ringback.store import predictions, versions
@@ -75,6 +75,7 @@ class Worker:
         self._python = python
         self._cancel_grace_s = cancel_grace_s
         self._replicas: dict[str, Replica] = {}
+        self._kept_now: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def load(self) -> None:
@@ -85,6 +86,7 @@ class Worker:
         """
         for item in self._served.values():
             model = item.model
+            log.info("[%s] loading", model.name)
             replica = self._replica(item.model.name, model.version, item.python, model.folder, model.entry)
             try:
                 schema = canonical(await replica.load()).decode()
@@ -119,7 +121,16 @@ class Worker:
             self._spawn(replica.serve())
         for version in await self._desk.outbox.database.read(predictions.queued_versions):
             if version not in self._served:
-                self._spawn(self._serve_kept(version))
+                self._spawn(self._keep_serving(version))
+
+    async def _keep_serving(self, version: str) -> None:
+        """Serve a kept version as long as something waits for it, at most once at a time."""
+        self._kept_now.add(version)
+        try:
+            while version in await self._desk.outbox.database.read(predictions.queued_versions):
+                await self._serve_kept(version)
+        finally:
+            self._kept_now.discard(version)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -135,8 +146,9 @@ class Worker:
 
     def _replica(self, name: str, version: str, python: str, folder: Path, entry: str) -> Replica:
         item = self._served.get(version)
-        timeout_s = 1800.0 if item is None else item.timeout_s
-        settings = ReplicaSettings(python, folder, entry, timeout_s, self._cancel_grace_s)
+        settings = ReplicaSettings(python, folder, entry, cancel_grace_s=self._cancel_grace_s)
+        if item is not None:
+            settings = replace(settings, timeout_s=item.timeout_s, rerun=item.rerun)
         folder_now = None if item is None else functools.partial(self._folder, item)
         replica = Replica(name, version, settings, self._desk, self._holder, folder_now)
         self._replicas[version] = replica
@@ -171,12 +183,15 @@ class Worker:
             replica = self._replica(known.model, version, self._python, folder, known.entry)
             await replica.load()
         except (OSError, RunnerError) as error:
+            self._replicas.pop(version, None)
             await self._fail(version, f"its version can't be run any more: {error}")
             return
         log.info("[%s] running what is left of version %s", known.model, version[:12])
-        await replica.serve(until_empty=True)
-        del self._replicas[version]
-        replica.stop()
+        try:
+            await replica.serve(until_empty=True)
+        finally:
+            del self._replicas[version]
+            replica.stop()
 
     async def _fail(self, version: str, reason: str) -> None:
         outbox = self._desk.outbox
@@ -191,8 +206,8 @@ class Worker:
         replica = self._replicas.get(version)
         if replica is not None:
             replica.wake()
-        elif version not in self._served:
-            self._spawn(self._serve_kept(version))
+        elif version not in self._kept_now:
+            self._spawn(self._keep_serving(version))
 
     def cancel(self, prediction_id: str) -> None:
         """A prediction has been canceled: stop running it if it is here."""

@@ -50,11 +50,8 @@ SET status = $2, started_at = coalesce(started_at, $3), completed_at = $4, error
     holder = NULL
 WHERE id = $1;
 
--- name: hand_back
-UPDATE predictions SET holder = NULL WHERE id = $1 AND holder = $2 AND run = $3;
-
 -- name: held
-SELECT id, run, model, holder, status, interruptions
+SELECT id, run, model, holder, interruptions
 FROM predictions WHERE holder IS NOT NULL AND holder <> $1;
 
 -- name: release
@@ -62,7 +59,3 @@ UPDATE predictions SET holder = NULL, interruptions = interruptions + $2 WHERE i
 
 -- name: published
 SELECT 1 FROM deliveries WHERE prediction_id = $1 AND event IN ('output', 'logs') AND attempts > 0 LIMIT 1;
-
--- name: unserved
-SELECT id FROM predictions
-WHERE version_id = $1 AND holder IS NULL AND status IN ('starting', 'processing') LIMIT $2;

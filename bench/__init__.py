@@ -1,0 +1,1 @@
+"""Measures Ringback: `make bench`."""
