@@ -1,7 +1,7 @@
-"""Taking turns: while a webhook is on its way, requests are begun one by one, one in each turn of the event loop.
+"""Taking turns: while a webhook is on its way, requests are begun one in each turn of the event loop.
 
-Without this a flood of requests is handled in one long turn, and a delivery waits for the end of it at each of
-its steps (result read, committed, sent, answered, recorded). With it, its steps come in between.
+Without this a flood of requests is handled in one long turn, and a delivery waits for the end of it at each
+of its steps (result read, committed, sent, answered, recorded). With it, its steps come in between.
 """
 
 import asyncio

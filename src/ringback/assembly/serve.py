@@ -199,7 +199,7 @@ async def _first_token(database: Database, account: str, world: World) -> str | 
     """Make a token if there is none. Only once all else has started: it is shown once, in the greeting."""
     if world.token is not None or await database.read(lambda tx: accounts.has_token(tx, account)):
         return None
-    token = f"r8_{unguessable(world.entropy, 23)}"  # the form and length of Replicate's own
+    token = f"r8_{unguessable(world.entropy, 24)[:37]}"  # the form and length of Replicate's own
     await database.write(lambda tx: accounts.add_token(tx, account, digest(token), "first start"))
     return token
 

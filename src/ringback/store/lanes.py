@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from ringback.rules import lane as rules
 from ringback.rules.attempt import Failed, Result, judge
 from ringback.rules.lane import Lane, Pending
-from ringback.rules.prediction import Event, Status
+from ringback.rules.prediction import TERMINAL, Event, Status
 from ringback.rules.retry import Schedule
 from ringback.rules.snapshot import Chunk, Links
 from ringback.store.attempts import Fresh, Lease, Work, begin, begin_fresh, record
@@ -145,8 +145,9 @@ async def _write(tx: Tx, prediction_id: str, plan: rules.Plan, told: Told, head:
 
 async def _save(tx: Tx, subject: Subject, lane: Lane, telling: Telling, head: Fresh | None) -> Owed:
     id_ = subject.facts.id
+    closed = subject.facts.status in TERMINAL
     if lane.held:
-        await tx.run(Q["save_behind"], id_, lane.last_number, lane.window_until)
+        await tx.run(Q["save_behind"], id_, lane.last_number, lane.window_until, closed)
         return NOTHING
     due = rules.due_at(lane)
     holder = telling.holder if due is not None and due <= tx.now else None
@@ -159,6 +160,7 @@ async def _save(tx: Tx, subject: Subject, lane: Lane, telling: Telling, head: Fr
         lane.last_number,
         lane.window_until,
         lane.not_before,
+        closed,
         holder,
         fence,
     )
@@ -254,14 +256,17 @@ async def settle(
     if not rows:
         return NOTHING
     await record(tx, work.prediction_id, work.number, work.attempt, work.begun_at, result)
-    pending = [Pending(*row) for row in rows]
+    pending = [Pending(*row[:5]) for row in rows]
     settlement = rules.settle(pending, judge(result), schedule, now=tx.now, jitter=jitter)
     await _finish(tx, work.prediction_id, work.number, settlement)
     due = settlement.due_at
     if go_on and due is not None and due <= tx.now:
         await tx.run(Q["keep"], work.prediction_id, due, settlement.not_before)
         return Owed(work=await begin(tx, Lease(work.prediction_id, work.holder, work.fence + 1), links))
-    await tx.run(Q["free"], work.prediction_id, due, settlement.not_before)
+    if due is None and rows[0][5]:
+        await tx.run(Q["remove"], work.prediction_id)
+    else:
+        await tx.run(Q["free"], work.prediction_id, due, settlement.not_before)
     following = await tx.row(Q["claim_next"], work.holder, work.origin, tx.now) if go_on else None
     if following is None:
         return Owed(due=due)

@@ -168,9 +168,7 @@ async def claim(tx: Tx, version: str, holder: str, limit: int) -> list[Claim]:
     return sorted(claims, key=lambda claim: claim.hold.id)
 
 
-async def hand_back(
-    tx: Tx, holds: Sequence[Hold], telling: Telling, policy: str = "unpublished"
-) -> None:
+async def hand_back(tx: Tx, holds: Sequence[Hold], telling: Telling, policy: str = "unpublished") -> None:
     """Return claimed predictions to the queue, begun ones as `policy` says; it counts as no interruption."""
     for hold in holds:
         subject = await subjects.held(tx, hold)

@@ -15,12 +15,13 @@ import asyncio
 import logging
 import re
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from ringback.store.database import Row, Unit
@@ -104,6 +105,36 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
+class _Committer:
+    """A thread that commits: a bare queue, since an executor's futures cost more than a small commit."""
+
+    def __init__(self, commit: Callable[[int], None]) -> None:
+        self._commit = commit
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[tuple[int, Callable[[BaseException | None], None]] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._main, name="ringback-commit", daemon=True)
+        self._thread.start()
+
+    def submit(self, units: int, done: Callable[[BaseException | None], None]) -> None:
+        """Commit in the thread, then call `done` in the loop with what went wrong, if anything."""
+        self._queue.put((units, done))
+
+    def close(self) -> None:
+        """End the thread once the queue is empty."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _main(self) -> None:
+        while (job := self._queue.get()) is not None:
+            units, done = job
+            error: BaseException | None = None
+            try:
+                self._commit(units)
+            except BaseException as raised:
+                error = raised
+            self._loop.call_soon_threadsafe(done, error)
+
+
 class Sqlite:
     """The embedded database. Make it in a running event loop and use it there."""
 
@@ -132,7 +163,7 @@ class Sqlite:
         self._idle = asyncio.Event()
         self._idle.set()
         self._closed = False
-        self._committer = ThreadPoolExecutor(1, "ringback-commit")
+        self._committer = _Committer(self._commit)
 
     async def write(self, unit: Unit[T]) -> T:
         """See Database.write."""
@@ -162,7 +193,7 @@ class Sqlite:
         """See Database.close."""
         self._closed = True
         await self._idle.wait()
-        self._committer.shutdown()
+        self._committer.close()
         self._connection.close()
         self._reading.close()
 
@@ -177,8 +208,7 @@ class Sqlite:
         except Exception as error:
             self._settle(jobs, error)
         else:
-            commit = self._loop.run_in_executor(self._committer, self._commit, len(jobs))
-            commit.add_done_callback(lambda done: self._settle(jobs, done.exception()))
+            self._committer.submit(len(jobs), partial(self._settle, jobs))
 
     def _run(self, jobs: list[_Job]) -> None:
         connection = self._connection
@@ -207,15 +237,22 @@ class Sqlite:
 
     def _settle(self, jobs: list[_Job], error: BaseException | None) -> None:
         """Tell everybody; after a failure run them one by one first."""
+        if error is not None and len(jobs) > 1:
+            self._roll_back()
+            self._alone(jobs)
+            return
         if error is not None:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            if len(jobs) > 1:
-                self._alone(jobs)
-                return
-            jobs[0].error = _outward((error.__cause__ or error) if isinstance(error, _RunAgain) else error)
+            self._fail(jobs[0], error)
         _resolve(jobs)
         self._turn()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _fail(self, job: _Job, error: BaseException) -> None:
+        self._roll_back()
+        job.error = _outward((error.__cause__ or error) if isinstance(error, _RunAgain) else error)
 
     def _alone(self, jobs: list[_Job]) -> None:
         task = self._loop.create_task(self._one_by_one(jobs))
@@ -223,14 +260,16 @@ class Sqlite:
 
     async def _one_by_one(self, jobs: list[_Job]) -> None:
         for job in jobs:
+            committed: asyncio.Future[BaseException | None] = self._loop.create_future()
+            error: BaseException | None
             try:
                 self._run([job])
-                await self._loop.run_in_executor(self._committer, self._commit, 1)
-            except Exception as error:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                cause = (error.__cause__ or error) if isinstance(error, _RunAgain) else error
-                job.error = _outward(cause)
+                self._committer.submit(1, committed.set_result)
+                error = await committed
+            except Exception as raised:
+                error = raised
+            if error is not None:
+                self._fail(job, error)
             _resolve([job])
 
 

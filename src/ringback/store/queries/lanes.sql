@@ -1,11 +1,11 @@
 -- name: save
-INSERT INTO lanes (prediction_id, origin, due_at, last_number, window_until, not_before, holder, fence)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO lanes (prediction_id, origin, due_at, last_number, window_until, not_before, closed, holder, fence)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 ON CONFLICT (prediction_id) DO UPDATE
-SET due_at = $3, last_number = $4, window_until = $5, not_before = $6, holder = $7, fence = $8;
+SET due_at = $3, last_number = $4, window_until = $5, not_before = $6, closed = $7, holder = $8, fence = $9;
 
 -- name: save_behind
-UPDATE lanes SET last_number = $2, window_until = $3 WHERE prediction_id = $1;
+UPDATE lanes SET last_number = $2, window_until = $3, closed = $4 WHERE prediction_id = $1;
 
 -- name: pending
 SELECT number, event, attempts, due_at, created_at FROM deliveries
@@ -35,7 +35,7 @@ RETURNING prediction_id, fence;
 SELECT due_at FROM lanes WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
 
 -- name: held_pending
-SELECT d.number, d.event, d.attempts, d.due_at, d.created_at
+SELECT d.number, d.event, d.attempts, d.due_at, d.created_at, l.closed
 FROM lanes l JOIN deliveries d ON d.prediction_id = l.prediction_id AND d.status = 'pending'
 WHERE l.prediction_id = $1 AND l.holder = $2 AND l.fence = $3 ORDER BY d.number;
 
@@ -44,6 +44,9 @@ UPDATE lanes SET fence = fence + 1, due_at = $2, not_before = $3 WHERE predictio
 
 -- name: free
 UPDATE lanes SET holder = NULL, due_at = $2, not_before = $3 WHERE prediction_id = $1;
+
+-- name: remove
+DELETE FROM lanes WHERE prediction_id = $1;
 
 -- name: orphaned
 SELECT prediction_id FROM lanes WHERE holder IS NOT NULL AND holder <> $1;

@@ -1,0 +1,97 @@
+"""Claiming lanes: fair between origins, within each one's room, and nobody is hidden behind a crowd."""
+
+from ringback.rules.retry import SECOND
+from ringback.store.predictions import Ending
+from store.world import OK, World, hook
+
+
+async def owing(world: World, origin: str, count: int = 1) -> None:
+    """Predictions that owe a `completed` to an origin."""
+    for _ in range(count):
+        await world.create(hook("completed", origin=origin))
+    for claim in await world.claim(count):
+        await world.end(claim.hold, Ending("fail", error="x"))
+
+
+def origin(number: int) -> str:
+    return f"http://host-{number:03}.example:80"
+
+
+async def test_a_full_origin_hides_nobody(world: World) -> None:
+    await owing(world, "http://a-crowd.example:80", 200)
+    await owing(world, "http://b-alone.example:80")
+    claimed = await world.lanes(each=32, used={"http://a-crowd.example:80": 32})
+    assert [work.origin for work in claimed.works] == ["http://b-alone.example:80"]
+
+
+async def test_an_origin_gets_no_more_than_its_room(world: World) -> None:
+    await owing(world, "http://a-crowd.example:80", 40)
+    await owing(world, "http://b-alone.example:80")
+    claimed = await world.lanes(each=32, used={"http://a-crowd.example:80": 2})
+    origins = [work.origin for work in claimed.works]
+    assert origins.count("http://a-crowd.example:80") == 30
+    assert origins.count("http://b-alone.example:80") == 1
+
+
+async def test_the_total_is_kept_and_the_next_claim_begins_with_the_next_origin(world: World) -> None:
+    await owing(world, "http://a-crowd.example:80", 20)
+    await owing(world, "http://b-alone.example:80")
+    first = await world.lanes(total=5)
+    assert [work.origin for work in first.works] == ["http://a-crowd.example:80"] * 5
+    second = await world.lanes(total=5, after=first.after)
+    assert second.works[0].origin == "http://b-alone.example:80"
+    assert len(second.works) == 5
+
+
+async def test_the_longest_waiting_of_an_origin_go_first(world: World) -> None:
+    ids = []
+    for _ in range(3):
+        await owing(world, "http://a.example:80")
+        ids.append((await world.row("SELECT max(prediction_id) FROM lanes"))[0])
+        world.wait(1)
+    claimed = await world.lanes(total=2)
+    assert {work.prediction_id for work in claimed.works} == set(ids[:2])
+
+
+async def test_a_walk_looks_at_64_origins_and_the_next_goes_on_behind_them(world: World) -> None:
+    for number in range(70):
+        await owing(world, origin(number))
+    full = {origin(number): 1 for number in range(70)}
+    first = await world.lanes(each=1, used={**full, origin(69): 0})
+    assert first.works == ()
+    assert first.after == origin(63)
+    assert first.next_due == world.now  # more may be waiting: to be looked at right away
+    second = await world.lanes(each=1, used={**full, origin(69): 0}, after=first.after)
+    assert [work.origin for work in second.works] == [origin(69)]
+
+
+async def test_a_walk_that_starts_in_the_middle_comes_round_to_all(world: World) -> None:
+    for number in range(5):
+        await owing(world, origin(number))
+    claimed = await world.lanes(after=origin(2))
+    assert [work.origin for work in claimed.works] == [origin(number) for number in (3, 4, 0, 1, 2)]
+
+
+async def test_an_origin_that_is_gone_by_now_is_no_obstacle(world: World) -> None:
+    await owing(world, origin(1))
+    claimed = await world.lanes(after="http://zzz.example:80")
+    assert [work.origin for work in claimed.works] == [origin(1)]
+
+
+async def test_nothing_to_do_says_when_there_will_be(world: World) -> None:
+    assert (await world.lanes()).next_due is None
+    hold = await world.running(hook("output"))
+    await world.advance(hold, ("items", "[1]"))
+    await world.settle(await world.head(), OK)
+    await world.advance(hold, ("items", "[2]"))
+    claimed = await world.lanes()
+    assert claimed.works == ()
+    assert claimed.next_due == world.now + SECOND // 2
+
+
+async def test_a_lane_is_held_by_one_dispatcher(world: World) -> None:
+    await owing(world, origin(1), 3)
+    first = await world.lanes(total=2)
+    second = await world.lanes(holder="dispatcher_2")
+    claimed = [work.prediction_id for work in (*first.works, *second.works)]
+    assert len(claimed) == len(set(claimed)) == 3
