@@ -5,6 +5,7 @@ The only module that knows everybody. It hands each part what it needs and start
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import logging
 import os
@@ -50,6 +51,9 @@ log = logging.getLogger(__name__)
 _SWITCH_INTERVAL_S = 1e-4
 """At Python's default of 5 ms an event loop that is never idle starves the writer's thread."""
 
+
+_GC_THRESHOLD = 20_000
+"""Allocations between collections: Python's 700 is a collection every few requests."""
 
 _BACKLOG = 2048
 
@@ -133,6 +137,8 @@ async def serve(config: Config, world: World) -> None:
         dispatching = asyncio.create_task(dispatcher.run())
         await worker.start()
         token = await _first_token(database, account, world)
+        gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
+        gc.set_threshold(_GC_THRESHOLD)
         listening.listen(_BACKLOG)  # so that whoever reads the greeting can connect
         _greet(world, links, data, worker, token)
         await _http(app, listening, config.server)

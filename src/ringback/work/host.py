@@ -5,7 +5,6 @@ is gone its whole process group is killed.
 """
 
 import asyncio
-import codecs
 import contextlib
 import logging
 import os
@@ -16,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -39,6 +38,7 @@ from ringback.runner.protocol import (
     SetupFailed,
     encode,
 )
+from ringback.work.logs import LogStream
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Host:
             RunnerError: the interpreter can't be started.
         """
         self._loop = asyncio.get_running_loop()
-        self._marker = secrets.token_hex(16)
+        marker = secrets.token_hex(16)
         self._setup_logs = on_setup_logs
         scratch.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.mkdtemp(prefix="runner-", dir=scratch)
@@ -103,11 +103,10 @@ class Host:
         self._done: dict[str, Done] = {}
         self._loading = True
         self._decoder = Decoder()
-        self._text = codecs.getincrementaldecoder("utf-8")("replace")
-        self._tail = b""
+        self._stream = LogStream(marker)
         self._unsent = bytearray()
         self._watch()
-        self._send(encode(Load(entry, self._marker)))
+        self._send(encode(Load(entry, marker)))
 
     def _spawn(self, python: str, folder: Path) -> None:
         self._control, control = socket.socketpair()
@@ -264,30 +263,20 @@ class Host:
         if not data:
             self._loop.remove_reader(self._logs)
             return False
-        self._cut(self._tail + data)
+        self._hear(self._stream.feed(data))
         self._finish()
         return True
 
-    def _cut(self, data: bytes) -> None:
-        """Cut the stream at the markers that end each prediction's part."""
-        mark = b"\0" + self._marker.encode() + b"\0"
-        *parts, rest = data.split(mark)
-        for part in parts:
-            self._print(part, final=True)
-            if self._loading:
+    def _hear(self, texts: Iterable[str | None]) -> None:
+        for text in texts:
+            if text is not None:
+                # What comes between two predictions belongs to none of them.
+                between = self._loading or not self._logging
+                (self._setup_logs if between else self._logging[0].logs)(text)
+            elif self._loading:
                 self._loading = False
             elif self._logging:
                 self._logging.popleft()
-        kept = _overlap(rest, mark)
-        self._tail = rest[len(rest) - kept :]
-        self._print(rest[: len(rest) - kept], final=False)
-
-    def _print(self, data: bytes, *, final: bool) -> None:
-        text = self._text.decode(data, final)
-        if text:
-            # The marker may be in half: what comes between two predictions belongs to none of them.
-            hears = self._setup_logs if self._loading or not self._logging else self._logging[0].logs
-            hears(text.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
     def _died(self) -> None:
         """The child is gone: hear what it left, then kill what it started."""
@@ -299,8 +288,7 @@ class Host:
             for _ in range(_LAST_READS):
                 if not read():
                     break
-        if self._tail:
-            self._print(self._tail, final=True)
+        self._hear(self._stream.end())
         for fd in (self._control.fileno(), self._logs):
             self._loop.remove_reader(fd)
         self._loop.remove_writer(self._control.fileno())
@@ -328,12 +316,6 @@ def _retrieve(future: asyncio.Future[Any]) -> None:
     """Mark a failure as seen: whoever cares awaits the future."""
     if not future.cancelled():
         future.exception()
-
-
-def _overlap(data: bytes, mark: bytes) -> int:
-    """How many bytes at the end of `data` may be the beginning of `mark`."""
-    start = data.rfind(b"\0", max(0, len(data) - len(mark) + 1))
-    return len(data) - start if start >= 0 and mark.startswith(data[start:]) else 0
 
 
 def _how(returncode: int) -> str:

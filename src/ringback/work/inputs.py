@@ -5,6 +5,7 @@ The child is never given a URL to fetch or a path to open. `data:` URIs it decod
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +18,7 @@ from ringback.net.guard import guarded_connector, refused_address
 from ringback.rules.address import AddressRules
 from ringback.rules.snapshot import Links
 from ringback.rules.url import redacted
-from ringback.runner.protocol import FILE_KEY
+from ringback.runner.protocol import FILE_KEY, PIECE, InputFile
 from ringback.work.files import FileStore
 
 _PIECE = 1 << 16
@@ -51,6 +52,16 @@ class Fetched:
     name: str
     file: IO[bytes]
 
+    def frames(self, prediction_id: str) -> Iterator[tuple[InputFile, bytes]]:
+        """Give the messages that carry it to the runner, piece by piece."""
+        piece = self.file.read(PIECE)
+        while True:
+            following = self.file.read(PIECE)
+            yield InputFile(prediction_id, self.number, self.name, not following), piece
+            if not following:
+                return
+            piece = following
+
 
 def file_inputs(openapi_schema: dict[str, Any]) -> frozenset[str]:
     """Give the names of the inputs that are files, or lists of files, by a version's OpenAPI document."""
@@ -67,6 +78,17 @@ def _is_file(schema: Any) -> bool:
     return schema.get("format") == "uri" or any(
         _is_file(schema[key]) for key in ("items", "anyOf", "allOf", "oneOf") if key in schema
     )
+
+
+def needs_fetching(input_: dict[str, Any], names: frozenset[str]) -> bool:
+    """Say whether one of the inputs `names` is given by a URL that we have to fetch."""
+    return any(_is_url(input_.get(name)) for name in names)
+
+
+def _is_url(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(_is_url(item) for item in value)
+    return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
 class InputFiles:
@@ -108,7 +130,7 @@ class InputFiles:
         return fetched
 
     async def _replaced(self, value: Any, name: str, fetched: list[Fetched]) -> Any:
-        if not isinstance(value, str) or not value.startswith(("http://", "https://")):
+        if not isinstance(value, str) or not _is_url(value):
             return value
         file = self._own_file(value) if value.startswith(self._own) else await self._download(value, name)
         if file is None:

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ringback.rules.prediction import Move
-from ringback.runner.protocol import PIECE, InputFile, ProtocolError
+from ringback.runner.protocol import ProtocolError
 from ringback.store import predictions
 from ringback.store.lanes import Telling
 from ringback.store.predictions import Claim
 from ringback.words import json
 from ringback.words.errors import Unavailable
 from ringback.work.host import Host, RunnerError
-from ringback.work.inputs import Fetched, InputError, close, file_inputs
+from ringback.work.inputs import Fetched, InputError, close, file_inputs, needs_fetching
 from ringback.work.run import Desk, PredictionRun
 
 log = logging.getLogger(__name__)
@@ -60,22 +60,6 @@ def ahead(average_s: float | None) -> int:
     if average_s is None:
         return 1
     return max(1, min(_AHEAD_MAX, int(_AHEAD_S / max(average_s, 1e-6))))
-
-
-def _is_url(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(_is_url(item) for item in value)
-    return isinstance(value, str) and value.startswith(("http://", "https://"))
-
-
-def _send_file(host: Host, prediction_id: str, item: Fetched) -> None:
-    piece = item.file.read(PIECE)
-    while True:
-        following = item.file.read(PIECE)
-        host.send_file(InputFile(prediction_id, item.number, item.name, not following), piece)
-        if not following:
-            return
-        piece = following
 
 
 class Replica:
@@ -220,7 +204,7 @@ class Replica:
     def _begin(self, claim: Claim) -> None:
         run = PredictionRun(self._desk, claim, on_done=self._done, on_lost=self.cancel)
         input_ = json.decode(claim.input.encode())
-        if any(_is_url(input_.get(name)) for name in self._file_inputs):
+        if needs_fetching(input_, self._file_inputs):
             self._preparing[run.id] = asyncio.ensure_future(self._prepare(run, input_))
         else:
             self._send(run, input_, [])
@@ -250,7 +234,8 @@ class Replica:
             return
         try:
             for item in fetched:
-                _send_file(host, run.id, item)
+                for message, piece in item.frames(run.id):
+                    host.send_file(message, piece)
             host.run(run, input_)
         except ProtocolError as error:
             self._write_end(run, "fail", f"the input can't be given to the model: {error}", None)
