@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from ringback.deliver.egress import Egress, EgressSettings
 from ringback.words.errors import SetupError
@@ -20,20 +24,9 @@ Serve = Callable[..., Awaitable[str]]
 Make = Callable[..., Egress]
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-CA_CONFIG = """
-[ca]
-default_ca = test
-[test]
-database = index.txt
-new_certs_dir = .
-default_md = sha256
-policy = any
-rand_serial = yes
-copy_extensions = copy
-[any]
-commonName = supplied
-"""
+LONG = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+PAST = (LONG[0], datetime(2020, 1, 2, tzinfo=UTC))
+FUTURE = (datetime(2099, 1, 1, tzinfo=UTC), LONG[1])
 
 
 @dataclass(frozen=True)
@@ -52,35 +45,54 @@ class Authority:
         return context
 
 
-def openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+@dataclass(frozen=True)
+class Issuer:
+    """What signs: a name and a key."""
+
+    name: x509.Name
+    key: ec.EllipticCurvePrivateKey
 
 
-def issue(folder: Path, name: str, subject: str, start: str, end: str) -> None:
-    request = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", "/CN=test")
-    openssl(folder, "req", "-new", *KEY, *request, "-addext", f"subjectAltName={subject}")
-    signer = ("-config", "ca.cnf", "-cert", "ca.pem", "-keyfile", "ca.key")
-    files = ("-in", f"{name}.csr", "-out", f"{name}.pem")
-    openssl(folder, "ca", "-batch", *signer, *files, "-startdate", start, "-enddate", end)
-
-
-def self_sign(folder: Path, name: str, *extra: str) -> None:
-    files = ("-keyout", f"{name}.key", "-out", f"{name}.pem")
-    openssl(folder, "req", "-x509", *KEY, *files, "-subj", f"/CN=test {name}", "-days", "36500", *extra)
+def issue(
+    folder: Path,
+    name: str,
+    subjects: list[x509.GeneralName],
+    valid: tuple[datetime, datetime],
+    issuer: Issuer | None = None,
+) -> Issuer:
+    """Write NAME.pem and NAME.key; signed by itself without an issuer, an authority without subjects."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    own = Issuer(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"test {name}")]), key)
+    signer = issuer or own
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(own.name)
+        .issuer_name(signer.name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(valid[0])
+        .not_valid_after(valid[1])
+        .add_extension(x509.BasicConstraints(ca=not subjects, path_length=None), critical=True)
+    )
+    if subjects:
+        builder = builder.add_extension(x509.SubjectAlternativeName(subjects), critical=False)
+    pem = serialization.Encoding.PEM
+    (folder / f"{name}.pem").write_bytes(builder.sign(signer.key, hashes.SHA256()).public_bytes(pem))
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / f"{name}.key").write_bytes(private)
+    return own
 
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     folder = tmp_path_factory.mktemp("authority")
-    (folder / "ca.cnf").write_text(CA_CONFIG)
-    (folder / "index.txt").touch()
-    (folder / "index.txt.attr").write_text("unique_subject = no\n")
-    self_sign(folder, "ca")
-    self_sign(folder, "alone", "-addext", "subjectAltName=IP:127.0.0.1")
-    issue(folder, "good", "IP:127.0.0.1,DNS:localhost", "20200101000000Z", "21000101000000Z")
-    issue(folder, "other", "DNS:elsewhere.example", "20200101000000Z", "21000101000000Z")
-    issue(folder, "expired", "IP:127.0.0.1", "20200101000000Z", "20200102000000Z")
-    issue(folder, "early", "IP:127.0.0.1", "20990101000000Z", "21000101000000Z")
+    here: list[x509.GeneralName] = [x509.IPAddress(IPv4Address("127.0.0.1")), x509.DNSName("localhost")]
+    ca = issue(folder, "ca", [], LONG)
+    issue(folder, "alone", here, LONG)
+    issue(folder, "good", here, LONG, ca)
+    issue(folder, "other", [x509.DNSName("elsewhere.example")], LONG, ca)
+    issue(folder, "expired", here, PAST, ca)
+    issue(folder, "early", here, FUTURE, ca)
     return Authority(folder)
 
 
