@@ -8,7 +8,7 @@ import pytest
 from ringback.rules.retry import SECOND
 from ringback.store import accounts, deliveries
 from ringback.store.database import Tx
-from ringback.store.lanes import NOTHING
+from ringback.store.lanes import NOTHING, Owed
 from ringback.store.predictions import Ending
 from store.world import ACCOUNT, BROKEN, GONE, OK, World, busy, hook
 
@@ -96,7 +96,7 @@ async def test_only_the_head_is_attempted_and_the_next_follows_it(world: World) 
     owed = await world.settle(work, OK, go_on=True)
     assert owed.work is not None
     assert (owed.work.event, owed.work.fence) == ("completed", work.fence + 1)
-    assert (await world.settle(owed.work, OK, go_on=True)) == NOTHING
+    assert (await world.settle(owed.work, OK, go_on=True)) == Owed(end="delivered")
     assert await world.rows("SELECT * FROM lanes") == []  # the last delivery took the closed lane with it
 
 
@@ -156,7 +156,7 @@ async def test_after_the_window_a_delivery_is_dead_with_its_body_kept(world: Wor
     id_ = await ended(world)
     world.wait(DAY)
     work = await world.head()
-    assert await world.settle(work, BROKEN) == NOTHING
+    assert await world.settle(work, BROKEN) == Owed(end="dead")
     assert await world.fates(id_) == [(1, "completed", "dead")]
     assert await world.row("SELECT body FROM deliveries") == (work.body.decode(),)
     world.wait(DAY)

@@ -55,7 +55,7 @@ async def test_a_claim_is_of_one_version(world: World) -> None:
 async def test_what_is_handed_back_is_claimed_again_under_a_new_number(world: World) -> None:
     id_ = await world.create()
     (claim,) = await world.claim()
-    await world.database.write(lambda tx: predictions.hand_back(tx, [claim.hold], world.telling()))
+    await world.hand_back(claim.hold)
     (again,) = await world.claim(holder="worker_2")
     assert again.hold == Hold(id_, "worker_2", 2)
 
@@ -63,9 +63,9 @@ async def test_what_is_handed_back_is_claimed_again_under_a_new_number(world: Wo
 async def test_handing_back_late_takes_nothing_from_the_new_holder(world: World) -> None:
     await world.create()
     (claim,) = await world.claim()
-    await world.database.write(lambda tx: predictions.hand_back(tx, [claim.hold], world.telling()))
+    await world.hand_back(claim.hold)
     await world.claim(holder="worker_2")
-    await world.database.write(lambda tx: predictions.hand_back(tx, [claim.hold], world.telling()))
+    await world.hand_back(claim.hold)
     assert await world.claim(holder="worker_3") == []
 
 
@@ -166,7 +166,7 @@ async def test_without_completed_the_last_output_goes_out_with_the_final_snapsho
 async def late(world: World) -> Hold:
     """A hold that somebody else took over."""
     hold = await world.running(hook())
-    await world.database.write(lambda tx: predictions.hand_back(tx, [hold], world.telling()))
+    await world.hand_back(hold)
     assert len(await world.claim(holder="worker_2")) == 1
     return hold
 

@@ -110,7 +110,7 @@ async def test_a_claim_lost_before_it_was_begun_is_no_interruption(world: World)
     await recover(world)
     for number in range(3):
         (claim,) = await world.claim(holder=f"worker_{number}")
-        await world.database.write(lambda tx, claim=claim: predictions.hand_back(tx, [claim.hold], world.telling()))  # type: ignore[misc] # bound now
+        await world.hand_back(claim.hold)
     assert (await shown(world, hold.id))["interruptions"] == 1
 
 
@@ -159,7 +159,7 @@ async def test_recovering_twice_is_recovering_once(world: World) -> None:
 async def test_what_is_handed_back_in_the_middle_begins_anew(world: World) -> None:
     hold = await world.running(hook("completed"))
     await world.advance(hold, ("items", "[1]"), ("logs", "l"))
-    await world.database.write(lambda tx: predictions.hand_back(tx, [hold], world.telling()))
+    await world.hand_back(hold)
     (claim,) = await world.claim(holder="worker_2")
     await world.advance(claim.hold, ("items", "[1]"), started=True)
     await world.end(claim.hold, Ending("succeed", chunks=(("items", "[2]"),)))

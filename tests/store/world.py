@@ -93,6 +93,10 @@ class World:
             lambda tx: predictions.advance(tx, hold, started=started, chunks=chunks, telling=telling)
         )
 
+    async def hand_back(self, hold: Hold) -> None:
+        telling = self.telling()
+        await self.database.write(lambda tx: predictions.hand_back(tx, [hold], telling))
+
     async def end(self, hold: Hold, ending: Ending, grant: str | None = None) -> Change:
         telling = self.telling(grant)
         return await self.database.write(lambda tx: predictions.end(tx, hold, ending, telling))

@@ -13,7 +13,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback import __version__
-from ringback.api import files, predictions, webhooks
+from ringback.api import files, pages, predictions, webhooks
 from ringback.api.problem import answer
 from ringback.api.service import Service
 from ringback.api.turns import Turns
@@ -37,6 +37,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/webhooks/default/secret/rotate", webhooks.rotate),
     ("GET", "/f/{id}", files.download),
     ("GET", "/f/{id}/{name}", files.download),
+    ("GET", "/p/{id}", pages.prediction),
     ("GET", "/health", health),
 ]
 

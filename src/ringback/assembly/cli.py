@@ -76,9 +76,9 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level.upper(),
         format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its comings and goings are ours to tell
 
 
 def main(world: World | None = None) -> None:

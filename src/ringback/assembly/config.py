@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
 from math import isfinite
 from pathlib import Path
@@ -20,14 +20,15 @@ class ModelConfig:
     dir: str
     """The folder with cog.yaml; relative to the configuration file."""
     python: str = ""
-    """The interpreter that runs it; the server's own when empty."""
+    """The interpreter that runs it; the server's own when empty. A path is relative to the configuration
+    file."""
     version: str = ""
     """The version's id (64 hexadecimal digits); made from its sources when empty."""
     timeout_s: float = 1800.0
     """How long a prediction may run."""
     rerun: str = "unpublished"
     """What becomes of a prediction whose server died: `never`, `unpublished` (run again if none of its output
-    or logs has gone out) or `always`."""
+    or logs has gone out) or `always`; run again once, a second time it fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +156,9 @@ def _model(table: Any, where: str, folder: Path) -> ModelConfig:
     if isinstance(table, dict) and "dir" not in table:
         raise SetupError(f"{where}: dir is missing: the folder with cog.yaml")
     model: ModelConfig = _section(ModelConfig, table, where)
-    values = {each.name: getattr(model, each.name) for each in fields(model)}
-    return ModelConfig(**{**values, "dir": str(folder / model.dir)})
+    # A path (but not a bare name, which is looked up) is relative to the configuration file, as `dir` is.
+    python = str(folder / model.python) if "/" in model.python else model.python
+    return replace(model, dir=str(folder / model.dir), python=python)
 
 
 def _known(table: dict[str, Any], names: list[str], where: str) -> None:

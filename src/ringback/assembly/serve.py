@@ -27,6 +27,7 @@ from ringback.api.service import Service
 from ringback.api.wire import HookRules
 from ringback.assembly.config import Config, ServerConfig
 from ringback.assembly.data import DataFolder
+from ringback.assembly.greeting import EVERYWHERE, greet, greet_token
 from ringback.deliver.dispatcher import Dispatcher, DispatchSettings
 from ringback.deliver.egress import Egress, EgressSettings
 from ringback.rules.address import AddressRules
@@ -111,9 +112,7 @@ async def serve(config: Config, world: World) -> None:
         blobs = FileStore(data.files, world.entropy)
         inputs = InputFiles(InputRules(_address_rules(config)), blobs, links)
         stack.push_async_callback(inputs.close)
-        worker = _worker(
-            config, Desk(outbox, world.clock, blobs, inputs, data.scratch), holder, data.versions
-        )
+        worker = _worker(config, data, Desk(outbox, world.clock, blobs, inputs, data.scratch), holder)
         stack.push_async_callback(worker.drain, 0.0)
         await worker.load()
         await _recover(database, holder, worker, blobs)
@@ -140,7 +139,8 @@ async def serve(config: Config, world: World) -> None:
         gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
         gc.set_threshold(_GC_THRESHOLD)
         listening.listen(_BACKLOG)  # so that whoever reads the greeting can connect
-        _greet(world, links, data, worker, token)
+        greet(world.say, config.server, links, data, worker.served)
+        greet_token(world.say, made=token, given=world.token is not None)
         await _http(app, listening, config.server)
         log.info("stopping: running predictions may go on for %g s", config.server.drain_s)
         await worker.drain(config.server.drain_s)
@@ -166,7 +166,7 @@ def _base(server: ServerConfig, listening: socket.socket) -> str:
     if server.public_url:
         return server.public_url.rstrip("/")
     host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - a name for it, not a bind
+    host = EVERYWHERE.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -233,10 +233,10 @@ def _dispatch_settings(config: Config, links: Links) -> DispatchSettings:
     )
 
 
-def _worker(config: Config, desk: Desk, holder: str, kept: Path) -> Worker:
+def _worker(config: Config, data: DataFolder, desk: Desk, holder: str) -> Worker:
     served = [
         Served(
-            read_model(name, Path(model.dir), model.version or None),
+            read_model(name, Path(model.dir), model.version or None, data.folder),
             model.python or sys.executable,
             model.timeout_s,
             model.rerun,
@@ -247,7 +247,7 @@ def _worker(config: Config, desk: Desk, holder: str, kept: Path) -> Worker:
         desk,
         served,
         holder=holder,
-        kept=kept,
+        kept=data.versions,
         python=sys.executable,
         cancel_grace_s=config.server.cancel_grace_s,
     )
@@ -261,19 +261,6 @@ async def _recover(database: Database, holder: str, worker: Worker, blobs: FileS
     await worker.recover()
     known = await database.read(files.ids)
     await asyncio.to_thread(blobs.sweep, known)
-
-
-def _greet(world: World, links: Links, data: DataFolder, worker: Worker, token: str | None) -> None:
-    world.say(f"ringback is listening on {links.base}")
-    world.say(f"  data    {data.folder}")
-    for item in worker.served:
-        world.say(f"  model   {item.model.name}:{item.model.version[:12]} from {item.model.folder}")
-    if not worker.served:
-        world.say("  models  none yet: ringback serve OWNER/NAME=DIR")
-    if token is not None:
-        world.say(f"  token   {token}   (shown only this once: export REPLICATE_API_TOKEN={token})")
-    elif world.token is not None:
-        world.say("  token   the one in REPLICATE_API_TOKEN")
 
 
 async def _http(app: object, listening: socket.socket, server: ServerConfig) -> None:

@@ -16,6 +16,7 @@ from ringback import __version__
 from ringback.rules.attempt import Result
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
+from ringback.rules.url import redacted
 from ringback.store import lanes
 from ringback.store.attempts import Work
 from ringback.store.database import Database
@@ -222,7 +223,6 @@ class Dispatcher:
 
     async def _attempt(self, work: Work) -> Work | None:
         result = await self._sender.post(work.url, self._headers(work), work.body)
-        _report(work, result)
         jitter = self._jitter()
         settings = self._settings
         while True:
@@ -243,6 +243,7 @@ class Dispatcher:
                 await asyncio.sleep(_STORE_RETRY_S)
             else:
                 break
+        _report(work, result, owed, self._clock())
         self.expect(owed)
         return owed.work
 
@@ -264,16 +265,30 @@ class Dispatcher:
         }
 
 
-def _report(work: Work, result: Result) -> None:
-    """One line for each attempt; what went wrong is a warning."""
+def _report(work: Work, result: Result, owed: Owed, now: int) -> None:
+    """One line for each attempt; what went wrong is a warning, with what follows."""
     level = logging.DEBUG if result.cause == "acknowledged" else logging.WARNING
     if log.isEnabledFor(level):
         log.log(
             level,
-            "delivery %s (%s) attempt %d to %s: %s",
+            "delivery %s (%s) attempt %d to %s: %s%s",
             delivery_id(work.prediction_id, work.number),
             work.event,
             work.attempt,
-            work.origin,
+            redacted(work.url),
             result.diagnosis or f"acknowledged with {result.status}",
+            _what_follows(owed, now),
         )
+
+
+def _what_follows(owed: Owed, now: int) -> str:
+    match owed.end:
+        case "delivered":
+            return ""
+        case "dead":
+            return "; given up"
+        case "superseded":
+            return "; a newer event of the prediction takes its place"
+        case _:
+            wait = 0 if owed.due is None else max(0, owed.due - now) / SECOND
+            return f"; next attempt in {wait:.1f} s" if owed.due is not None else ""

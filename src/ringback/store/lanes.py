@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ringback.rules import lane as rules
 from ringback.rules.attempt import Failed, Result, judge
-from ringback.rules.lane import Lane, Pending
+from ringback.rules.lane import End, Lane, Pending
 from ringback.rules.prediction import TERMINAL, Event, Status
 from ringback.rules.retry import Schedule
 from ringback.rules.snapshot import Chunk, Links
@@ -54,10 +54,12 @@ class Owed(Struct, frozen=True):
     Attributes:
         work: an attempt granted to it, or None.
         due: when the lane, left free, is due (microseconds), or None.
+        end: after an attempt, what became of its delivery, or None if it will be tried again.
     """
 
     work: Work | None = None
     due: int | None = None
+    end: End | None = None
 
 
 NOTHING = Owed()
@@ -262,16 +264,17 @@ async def settle(
     due = settlement.due_at
     if go_on and due is not None and due <= tx.now:
         await tx.run(Q["keep"], work.prediction_id, due, settlement.not_before)
-        return Owed(work=await begin(tx, Lease(work.prediction_id, work.holder, work.fence + 1), links))
+        lease = Lease(work.prediction_id, work.holder, work.fence + 1)
+        return Owed(work=await begin(tx, lease, links), end=settlement.end)
     if due is None and rows[0][5]:
         await tx.run(Q["remove"], work.prediction_id)
     else:
         await tx.run(Q["free"], work.prediction_id, due, settlement.not_before)
     following = await tx.row(Q["claim_next"], work.holder, work.origin, tx.now) if go_on else None
     if following is None:
-        return Owed(due=due)
+        return Owed(due=due, end=settlement.end)
     id_, fence = following
-    return Owed(work=await begin(tx, Lease(id_, work.holder, fence), links), due=due)
+    return Owed(work=await begin(tx, Lease(id_, work.holder, fence), links), due=due, end=settlement.end)
 
 
 async def _finish(tx: Tx, prediction_id: str, number: int, settlement: rules.Settlement) -> None:

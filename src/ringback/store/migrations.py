@@ -1,5 +1,6 @@
 """Numbered SQL files, each applied once in a transaction of its own, forward only."""
 
+import os
 import re
 import sqlite3
 from importlib.resources import files
@@ -27,12 +28,14 @@ def migrate_sqlite(path: Path) -> None:
         SetupError: the file is no database, can't be written, or is newer than this program.
     """
     try:
+        # Signing secrets are in it; SQLite gives its other files the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(path, isolation_level=None)
         try:
             _migrate(connection, path)
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise SetupError(f"can't open the database {path}: {error}") from error
 
 

@@ -118,6 +118,12 @@ async def get(tx: Tx, account: str, id_: str) -> tuple[Facts, list[Chunk]] | Non
     return None if row is None else (Facts(*row), await _chunks(tx, id_))
 
 
+async def facts(tx: Tx, id_: str) -> Facts | None:
+    """Give a prediction whoever it belongs to, or None."""
+    row = await tx.row(Q["get"], id_)
+    return None if row is None else Facts(*row)
+
+
 async def origin(tx: Tx, id_: str) -> str | None:
     """Give the origin of a prediction's webhook, or None."""
     row = await tx.row(Q["origin"], id_)

@@ -29,6 +29,7 @@ class Model:
         entry: file.py:Class, or file.py:function.
         version: 64 hexadecimal digits.
         sources: its files.
+        without: a folder that is not part of it, wherever it lies: the server's data.
     """
 
     name: str
@@ -36,15 +37,17 @@ class Model:
     entry: str
     version: str
     sources: tuple[SourceFile, ...]
+    without: Path
 
 
-def read_model(name: str, folder: Path, version: str | None = None) -> Model:
+def read_model(name: str, folder: Path, version: str | None, without: Path) -> Model:
     """Read a model's folder.
 
     Args:
         name: owner/name.
         folder: the folder with cog.yaml.
         version: the version's id, if it is given and not to be made from the sources.
+        without: the server's data folder, which is no source even if it lies in the model's folder.
 
     Raises:
         SetupError: something is missing or wrong, in one line.
@@ -55,8 +58,8 @@ def read_model(name: str, folder: Path, version: str | None = None) -> Model:
         )
     folder = folder.absolute()
     entry = read_entry(folder)
-    sources = tuple(_sources(folder))
-    return Model(name, folder, entry, version or _version(name, entry, sources), sources)
+    sources = tuple(_sources(folder, without))
+    return Model(name, folder, entry, version or _version(name, entry, sources), sources, without)
 
 
 def read_entry(folder: Path) -> str:
@@ -86,8 +89,8 @@ def read_entry(folder: Path) -> str:
     return str(entry)
 
 
-def _sources(folder: Path) -> Iterator[SourceFile]:
-    for path in sorted(_walk(folder)):
+def _sources(folder: Path, without: Path) -> Iterator[SourceFile]:
+    for path in sorted(_walk(folder, without)):
         stat = path.stat()
         name = path.relative_to(folder).as_posix()
         if stat.st_size > _LARGE:
@@ -96,9 +99,13 @@ def _sources(folder: Path) -> Iterator[SourceFile]:
             yield SourceFile(name, stat.st_mode & 0o777, stat.st_size, path.read_bytes(), None)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, without: Path) -> Iterator[Path]:
     for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
+        folders[:] = [
+            name
+            for name in folders
+            if name not in _SKIPPED and not name.startswith(".") and Path(root, name) != without
+        ]
         for name in names:
             path = Path(root, name)
             if not name.startswith(".") and not name.endswith(".pyc") and path.is_file():
@@ -123,7 +130,7 @@ def _by_reference(file: SourceFile) -> str:
 def unchanged(model: Model) -> bool:
     """Say whether the folder still holds the version that was read from it."""
     try:
-        return tuple(_sources(model.folder)) == model.sources
+        return tuple(_sources(model.folder, model.without)) == model.sources
     except OSError:
         return False
 

@@ -91,6 +91,7 @@ class Replica:
         self._holder = holder
         self._folder_now = folder_now
         self._host: Host | None = None
+        self._awaited: Host | None = None  # the host whose being ready, or not, has been noted
         self._runs: deque[PredictionRun] = deque()
         self._by_id: dict[str, PredictionRun] = {}
         self._called = asyncio.Event()
@@ -109,7 +110,9 @@ class Replica:
             RunnerError: it can't be imported or started.
         """
         settings = self._settings
-        folder = settings.folder if self._folder_now is None else await self._folder_now()
+        folder = settings.folder
+        if self._folder_now is not None and self._host is not None:
+            folder = await self._folder_now()
         self._host = Host(settings.python, folder, settings.entry, self._desk.scratch, self._setup_logs)
         schema = await self._host.loaded
         self._file_inputs = file_inputs(schema)
@@ -151,9 +154,10 @@ class Replica:
         return self._draining
 
     async def _ready(self) -> None:
-        if self._host is None or self._host.exited.done():
+        if self._host is None or (self._host.exited.done() and self._host is self._awaited):
             await self.load()
         assert self._host is not None  # noqa: S101 - `load` has just set it
+        self._awaited = self._host
         await self._host.ready
         self._failures = 0
 
@@ -349,6 +353,7 @@ class Replica:
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._finishing.discard(task)
+        self._called.set()  # a drain may be waiting for the last one
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("[%s] a result could not be written", self.name, exc_info=error)
 

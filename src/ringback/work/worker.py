@@ -25,6 +25,8 @@ from ringback.work.run import Desk
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_QUIET_S = 2.0
+"""Seconds a model may take to load before the log says what is going on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,9 @@ class Worker:
         """
         for item in self._served.values():
             model = item.model
-            log.info("[%s] loading", model.name)
             replica = self._replica(item.model.name, model.version, item.python, model.folder, model.entry)
             try:
-                schema = canonical(await replica.load()).decode()
+                schema = canonical(await self._patiently(replica)).decode()
             except RunnerError as error:
                 replica.stop()
                 raise SetupError(f"model {model.name}: {error}") from None
@@ -98,6 +99,15 @@ class Worker:
                     tx, model.version, model.name, model.entry, schema, model.sources
                 )
             )
+
+    async def _patiently(self, replica: Replica) -> dict[str, object]:
+        """Load a model, saying so if it takes its time."""
+        loop = asyncio.get_running_loop()
+        note = loop.call_later(_QUIET_S, log.info, "[%s] still loading", replica.name)
+        try:
+            return await replica.load()
+        finally:
+            note.cancel()
 
     async def recover(self) -> None:
         """Take over what a former worker of this data folder held when it died."""
