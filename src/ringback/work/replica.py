@@ -62,6 +62,10 @@ def ahead(average_s: float | None) -> int:
     return max(1, min(_AHEAD_MAX, int(_AHEAD_S / max(average_s, 1e-6))))
 
 
+def _succeeded(future: asyncio.Future[dict[str, object]]) -> bool:
+    return future.done() and future.exception() is None
+
+
 class Replica:
     """Runs predictions of one version, one after the other."""
 
@@ -119,9 +123,15 @@ class Replica:
         return schema
 
     def _setup_logs(self, text: str) -> None:
+        """Pass on what the model prints outside of predictions.
+
+        While it is being imported only to who debugs: if that fails, the one line that says why is enough.
+        """
+        host = self._host
+        level = logging.INFO if host is not None and _succeeded(host.loaded) else logging.DEBUG
         for line in text.splitlines():
             if line.strip():
-                log.info("[%s] %s", self.name, line)
+                log.log(level, "[%s] %s", self.name, line)
 
     def wake(self) -> None:
         """Look for work now."""
