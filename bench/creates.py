@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 import uvloop
+
 from bench.client import Connection, connect, request
 
 _ID = re.compile(rb'"id":"([0-9a-z]{26})"')

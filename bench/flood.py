@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 import uvloop
+
 from bench.client import Connection, connect, request
 
 

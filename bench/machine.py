@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bench.processes import ROOT, data_folder
 from bench.quantiles import quantile
-
 from ringback.store.database import Tx
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.sqlite import Sqlite

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import msgspec
+
 from bench.machine import Machine
 from bench.rows import Check
 

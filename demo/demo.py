@@ -18,13 +18,13 @@ ROOT = Path(__file__).parent.parent
 # `python demo/demo.py` puts demo/ first on the path, where `demo` would mean this file.
 sys.path[0] = str(ROOT)
 
-from demo.processes import NotStarted, Receiver, Server, receiving, serving  # noqa: E402
-from demo.screen import Screen  # noqa: E402
 from httpx import HTTPError  # noqa: E402
 from replicate.client import Client  # noqa: E402
 from replicate.exceptions import ReplicateError  # noqa: E402
 
 from demo import scenes  # noqa: E402
+from demo.processes import NotStarted, Receiver, Server, receiving, serving  # noqa: E402
+from demo.screen import Screen  # noqa: E402
 
 LIMIT_S = 60
 ENDINGS = (signal.SIGTERM, signal.SIGHUP)

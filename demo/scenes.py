@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from demo.processes import Heard, Receiver
-from demo.screen import Screen, latency
 from replicate.client import Client
 from replicate.prediction import Prediction
+
+from demo.processes import Heard, Receiver
+from demo.screen import Screen, latency
 
 SECOND_MS = 1000.0
 

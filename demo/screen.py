@@ -2,9 +2,10 @@
 
 from datetime import datetime
 
-from demo.processes import Heard
 from rich.console import Console
 from rich.markup import escape
+
+from demo.processes import Heard
 
 VERDICTS = {200: ("green", "verified"), 401: ("red", "refused"), 503: ("yellow", "not ready")}
 

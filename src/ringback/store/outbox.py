@@ -4,6 +4,7 @@ The floors above the store that change predictions (the worker and the API) know
 two protocols here; assembly hands in the dispatcher.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,7 +63,12 @@ class Outbox:
         Raises:
             Unavailable: the database can't take it now; nothing was written.
             Exception: what `verb` raises.
+
+        A caller that is cancelled meanwhile does not cancel the change: what it grants would be lost.
         """
+        return await asyncio.shield(asyncio.ensure_future(self._change(origin, verb)))
+
+    async def _change(self, origin: str | None, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
         reservation = None if origin is None else self.dispatch.reserve(origin)
         telling = Telling(self.window_us, self.links, None if reservation is None else reservation.holder)
         owed = NOTHING
