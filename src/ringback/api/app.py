@@ -70,7 +70,7 @@ def application(here: Service) -> ASGIApp:
     endpoints = {path: _Endpoint(here, path) for _, path, _ in ROUTES}
     routes = [Route(path, endpoint, methods=endpoint.handlers) for path, endpoint in endpoints.items()]
     router = Router(routes, redirect_slashes=False)
-    turns = Turns(here.urgent)
+    turns = Turns(here.in_flight)
 
     async def rebased(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

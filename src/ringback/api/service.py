@@ -36,7 +36,7 @@ class Service:
     Attributes:
         overlap_s: how long a rotated secret goes on signing, seconds.
         body_limit: bytes of a request's body.
-        urgent: whether a webhook is on its way, which requests shall not hold up.
+        in_flight: how many attempts are under way, which requests shall not hold up.
     """
 
     outbox: Outbox
@@ -50,7 +50,7 @@ class Service:
     clock: Callable[[], int]
     overlap_s: float
     body_limit: int
-    urgent: Callable[[], bool]
+    in_flight: Callable[[], int]
 
     @property
     def links(self) -> Links:

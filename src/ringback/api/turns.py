@@ -1,37 +1,34 @@
-"""Taking turns: while a webhook is on its way, requests are begun one in each turn of the event loop.
+"""Taking turns: while webhooks are on their way, only so many requests are begun in a turn of the event loop.
 
 Without this a flood of requests is handled in one long turn, and a delivery waits for the end of it at each
-of its steps (result read, committed, sent, answered, recorded). With it, its steps come in between.
+of its steps (result read, committed, sent, answered, recorded). With it, its steps come in between. The more
+is on its way, the more requests go into a turn: then the groups that are committed matter more than a turn.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
-_EACH_TURN = 1
-"""Requests begun in a turn: about a tenth of a millisecond's worth."""
+
+def share(in_flight: int) -> int:
+    """Say how many requests may begin in a turn while `in_flight` attempts are under way; 0 is no limit."""
+    return (in_flight + 1) // 2
 
 
 class Turns:
     """Hands out turns, first come, first served. For one event loop."""
 
-    def __init__(self, urgent: Callable[[], bool], each: int = _EACH_TURN) -> None:
-        """Say when turns are scarce.
-
-        Args:
-            urgent: whether something is under way that requests shall not hold up.
-            each: how many requests begin in a turn then.
-        """
-        self._urgent = urgent
-        self._each = each
-        self._left = each
+    def __init__(self, in_flight: Callable[[], int]) -> None:
+        """Take what tells how many attempts are under way."""
+        self._in_flight = in_flight
+        self._left = 1
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._renewing = False
 
     async def turn(self) -> None:
         """Return when it is the caller's turn: mostly at once."""
         if not self._waiting:
-            if not self._urgent():
+            if not self._in_flight():
                 return
             if self._left:
                 self._left -= 1
@@ -50,7 +47,7 @@ class Turns:
     def _renew(self) -> None:
         """Begin the next turn."""
         self._renewing = False
-        self._left = self._each
+        self._left = share(self._in_flight()) or len(self._waiting)
         while self._left and self._waiting:
             future = self._waiting.popleft()
             if not future.done():

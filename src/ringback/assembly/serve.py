@@ -130,7 +130,7 @@ async def serve(config: Config, world: World) -> None:
                 clock=world.clock,
                 overlap_s=config.webhooks.secret_overlap_s,
                 body_limit=config.server.body_limit,
-                urgent=lambda: dispatcher.in_flight > 0,
+                in_flight=lambda: dispatcher.in_flight,
             )
         )
         dispatching = asyncio.create_task(dispatcher.run())
