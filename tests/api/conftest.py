@@ -22,6 +22,8 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         model("test/echo", "echo"),
         f"test/picture={MODELS / 'picture'}",
         f"test/patient={MODELS / 'patient'}",
+        f"test/spelling={MODELS / 'spelling'}",
+        f"test/unfit={MODELS / 'unfit'}",
         "--config",
         str(config),
         data=folder / "data",

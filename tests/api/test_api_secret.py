@@ -63,6 +63,13 @@ async def test_a_new_secret_signs_at_once_and_the_one_before_goes_on(
     assert len(item.headers["webhook-signature"].split(" ")) == 6
 
 
+async def test_at_most_the_newest_three_secrets_sign(server: Server, receiver: Receiver) -> None:
+    made = [key(await ask(server, "POST", f"{SECRET}/rotate")) for _ in range(5)]
+    item = await rung(server, receiver)
+    assert [signed_with(item, secret) for secret in made] == [False, False, True, True, True]
+    assert len(item.headers["webhook-signature"].split(" ")) == 6
+
+
 async def test_what_is_sent_again_after_a_rotation_is_signed_with_the_new_secret_too(
     server: Server, receiver: Receiver
 ) -> None:
@@ -77,8 +84,12 @@ async def test_what_is_sent_again_after_a_rotation_is_signed_with_the_new_secret
     await ask(server, "POST", f"/v1/predictions/{created['id']}/cancel")
 
 
-async def test_rotating_many_times_at_once_leaves_one_current_secret(server: Server) -> None:
+async def test_rotating_many_times_at_once_leaves_one_current_secret_that_signs(
+    server: Server, receiver: Receiver
+) -> None:
     answers = await asyncio.gather(*(ask(server, "POST", f"{SECRET}/rotate") for _ in range(10)))
     made = {key(answer) for answer in answers}
     assert len(made) == 10
-    assert key(await ask(server, "GET", SECRET)) in made
+    current = key(await ask(server, "GET", SECRET))
+    assert current in made
+    assert signed_with(await rung(server, receiver), current)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from api.asking import ask, count
+from support.receiver import Receiver
 from support.server import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,6 +36,10 @@ async def fault(server: Server, **more: Any) -> list[dict[str, str]]:
         ("https://exa mple.com/", "contains spaces"),
         ("https://example.com/\r\nx-evil: 1", "contains spaces"),
         ("https://a@b@example.com/", "is ambiguous"),
+        ("https://us%3Aer:pw@example.com/", "has a user name with a colon"),
+        ("https://us%3aer@example.com/", "has a user name with a colon"),
+        ("https://us\u0142er:pw@example.com/", "has a user name or password with characters beyond Latin-1"),
+        ("https://user:%E2%82%AC@example.com/", "has a user name or password with characters beyond Latin-1"),
         ("https://example.com/" + "a" * 3000, "is longer than 2048 bytes"),
         ("http://10.0.0.1/", "10.0.0.1 is a private address"),
         ("http://167772161/", "10.0.0.1 is a private address"),
@@ -74,6 +79,15 @@ async def test_a_url_that_can_not_be_used_is_refused_with_the_reason(
 async def test_what_is_no_text_is_refused(server: Server, key: str, url: Any) -> None:
     (found,) = await fault(server, **{key: url})
     assert found == {"type": "invalid_type", "field": key, "description": "Invalid type. Expected: string"}
+
+
+@pytest.mark.parametrize("user", ["us%C3%A9r:p%3Aw", "a:%FF", ":pw", "us%40er:pw"])
+async def test_a_user_that_can_be_sent_is_accepted(server: Server, receiver: Receiver, user: str) -> None:
+    url = receiver.url.replace("://", f"://{user}@")
+    created = await server.create("test/echo", {"text": "hi"}, webhook=url)
+    await receiver.until(lambda r: bool(r.of(created["id"])))
+    headers = {name.lower(): value for name, value in receiver.of(created["id"])[0].headers.items()}
+    assert headers["authorization"].startswith("Basic ")
 
 
 async def test_both_urls_are_checked(server: Server) -> None:

@@ -1,6 +1,7 @@
 """An input against its schema: each fault in gojsonschema's words, and nothing of the value in any."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -239,3 +240,24 @@ def test_the_schemas_that_cog_prints_compile() -> None:
     for case in cases.values():
         schema = InputSchema({"components": {"schemas": case["schemas"]}})
         assert faults(schema, "not an object") != []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [(r"^a\Z", "a", "a\n"), (r"(x|y\Z)", "y", "yz"), (r"^\\Z$", "\\Z", "\\"), (r"\\\Z", "\\", "\\Z")],
+)
+def test_the_end_of_text_is_matched_as_python_matches_it(pattern: str, good: str, bad: str) -> None:
+    assert (bool(re.search(pattern, good)), bool(re.search(pattern, bad))) == (True, False)
+    schema = compiled({"x": {"type": "string", "pattern": pattern}})
+    assert faults(schema, {"x": good}) == []
+    assert [fault[0] for fault in faults(schema, {"x": bad})] == ["pattern"]
+
+
+def test_a_property_called_pattern_is_a_schema_like_any_other() -> None:
+    schema = compiled({"pattern": {"type": "string", "maxLength": 1}})
+    assert [fault[0] for fault in faults(schema, {"pattern": "ab"})] == ["string_lte"]
+
+
+def test_a_pattern_that_can_not_be_compiled_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^components\.schemas\.Input\.properties\.word\.pattern: "):
+        compiled({"word": {"type": "string", "pattern": "(?(1)a|b)"}})

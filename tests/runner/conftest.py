@@ -111,7 +111,9 @@ class Child:
         """Return the logs up to the next mark."""
         end = f"\0{MARKER}\0".encode()
         while end not in self._log:
-            self._log += self._read_log()
+            piece = self._read_log()
+            assert piece, f"the logs ended without a mark after {self._log!r}"
+            self._log += piece
         part, _, self._log = self._log.partition(end)
         return part.decode()
 

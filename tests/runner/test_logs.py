@@ -47,6 +47,8 @@ def test_the_mark_comes_before_the_done(load: Load) -> None:
         "sys.stdout = Broken()",
         "os.close(1)",
         "os.set_blocking(1, False)",
+        "null = os.open(os.devnull, os.O_WRONLY); os.dup2(null, 1); os.dup2(null, 2)",
+        "os.close(1); os.open(os.devnull, os.O_WRONLY)",
     ],
 )
 def test_whatever_a_model_does_to_its_streams_the_mark_is_written(load: Load, mischief: str) -> None:
@@ -71,6 +73,33 @@ def test_the_traceback_reaches_the_logs_when_the_streams_are_gone(load: Load) ->
     )
     child.run()
     assert child.logs().endswith("ValueError: told anyway\n")
+
+
+def test_the_traceback_and_the_mark_reach_the_logs_when_the_descriptors_lead_elsewhere(load: Load) -> None:
+    child = load(
+        "import os\n"
+        "null = os.open(os.devnull, os.O_WRONLY)\n"
+        "os.dup2(null, 1)\n"
+        "os.dup2(null, 2)\n"
+        "def predict() -> str:\n"
+        "    raise ValueError('told anyway')\n"
+    )
+    child.run()
+    assert child.logs().endswith("ValueError: told anyway\n")
+
+
+def test_what_a_model_starts_gets_the_pipe_as_its_standard_streams_only(load: Load) -> None:
+    child = load(
+        "import os\n"
+        "def is_pipe(descriptor):\n"
+        "    try:\n"
+        "        return os.path.sameopenfile(descriptor, 1)\n"
+        "    except OSError:\n"
+        "        return False\n"
+        "def predict() -> list[int]:\n"
+        "    return [each for each in range(64) if is_pipe(each) and os.get_inheritable(each)]\n"
+    )
+    assert child.run()[0] == [[1, 2]]
 
 
 def test_text_that_is_not_utf_8_is_escaped(load: Load) -> None:

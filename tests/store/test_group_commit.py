@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from ringback.store import sqlite
 from ringback.store.database import Tx
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.sqlite import Sqlite
 from ringback.words.errors import Unavailable
-from store.world import Clock
+from store.world import Clock, World
 
 
 class Gate:
@@ -227,3 +228,33 @@ async def test_closing_finishes_what_was_accepted_and_takes_no_more(database: Sq
     gate.open()
     assert [await first, await second] == ["a", "b"]
     await closing
+
+
+async def test_a_lock_that_another_program_holds_is_waited_for_without_holding_up_the_loop(
+    world: World,
+) -> None:
+    other = sqlite3.connect(world.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writing = asyncio.ensure_future(world.create())
+    turns = 0
+    while turns < 100:  # the loop goes on while the write waits
+        await asyncio.sleep(0)
+        turns += 1
+    assert not writing.done()
+    other.execute("ROLLBACK")
+    await writing
+    other.close()
+    assert await world.row("SELECT count(*) FROM predictions") == (1,)
+
+
+async def test_a_lock_that_is_never_let_go_fails_the_change_and_not_the_next_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_BUSY_S", 0.0)
+    other = sqlite3.connect(world.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="locked"):
+        await world.create()
+    other.execute("ROLLBACK")
+    other.close()
+    await world.create()

@@ -1,8 +1,11 @@
 """Claiming lanes: fair between origins, within each one's room, and nobody is hidden behind a crowd."""
 
 from ringback.rules.retry import SECOND
+from ringback.store import lanes
+from ringback.store.attempts import Work
+from ringback.store.lanes import NEW_ROUND, Rooms
 from ringback.store.predictions import Ending
-from store.world import OK, World, hook
+from store.world import BROKEN, LINKS, OK, World, hook
 
 
 async def owing(world: World, origin: str, count: int = 1) -> None:
@@ -95,3 +98,45 @@ async def test_a_lane_is_held_by_one_dispatcher(world: World) -> None:
     second = await world.lanes(holder="dispatcher_2")
     claimed = [work.prediction_id for work in (*first.works, *second.works)]
     assert len(claimed) == len(set(claimed)) == 3
+
+
+async def test_many_waiting_origins_are_no_reason_to_claim_again_at_once(world: World) -> None:
+    for number in range(150):
+        await owing(world, origin(number))
+    for work in await everything(world):
+        await world.settle(work, BROKEN)
+    after, walk, claims = "", NEW_ROUND, 0
+    while True:
+        claims += 1
+        rooms = Rooms(512, 32, {}, after, walk)
+        claimed = await world.database.write(lambda tx, rooms=rooms: lanes.claim(tx, "d", rooms, LINKS))  # type: ignore[misc] # now
+        assert claimed.works == ()
+        after, walk = claimed.after, claimed.round
+        if claimed.next_due != world.clock.now:
+            break
+        assert claims < 10
+    assert claimed.next_due is not None
+    assert claimed.next_due > world.clock.now
+    assert claims == 3
+
+
+async def everything(world: World) -> list[Work]:
+    works: list[Work] = []
+    after, walk = "", NEW_ROUND
+    while True:
+        rooms = Rooms(512, 32, {}, after, walk)
+        claimed = await world.database.write(
+            lambda tx, rooms=rooms: lanes.claim(tx, "dispatcher_1", rooms, LINKS)  # type: ignore[misc] # bound now
+        )
+        works += claimed.works
+        after, walk = claimed.after, claimed.round
+        if walk == NEW_ROUND:
+            return works
+
+
+async def test_the_last_slots_are_for_origins_with_nothing_in_flight() -> None:
+    rooms = Rooms(10, 32, {"http://hangs.example:80": 30}, kept=10)
+    assert rooms.of("http://hangs.example:80", 0) == 0
+    assert rooms.of("http://healthy.example:80", 0) == 1
+    assert rooms.of("http://healthy.example:80", 10) == 0
+    assert Rooms(40, 32, {}, kept=10).of("http://new.example:80", 0) == 30

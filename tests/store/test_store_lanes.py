@@ -152,8 +152,18 @@ async def test_retry_after_holds_back_whatever_happens_meanwhile(world: World) -
     assert (await world.head()).event == "completed"
 
 
+async def test_a_delivery_that_could_not_be_tried_for_days_still_has_its_whole_window(world: World) -> None:
+    id_ = await ended(world)
+    world.wait(3 * DAY)
+    assert (await world.settle(await world.head(), BROKEN)).end is None
+    world.wait(DAY - 1)
+    assert (await world.settle(await world.head(), OK)).end == "delivered"
+    assert await world.fates(id_) == [(1, "completed", "delivered")]
+
+
 async def test_after_the_window_a_delivery_is_dead_with_its_body_kept(world: World) -> None:
     id_ = await ended(world)
+    await world.settle(await world.head(), BROKEN)
     world.wait(DAY)
     work = await world.head()
     assert await world.settle(work, BROKEN) == Owed(end="dead")

@@ -7,6 +7,9 @@ from starlette.requests import ClientDisconnect, Request
 from ringback.words import json
 from ringback.words.errors import Malformed, TooLarge
 
+_MANY = 200_000
+"""Values in a body at most: decoding, checking and writing back millions would keep everybody waiting."""
+
 
 async def read(request: Request, limit: int) -> bytes:
     """Read a request's body.
@@ -39,10 +42,14 @@ async def read_object(request: Request, limit: int) -> dict[str, Any]:
     """Read a request's body as a JSON object.
 
     Raises:
-        TooLarge: it is over `limit` bytes.
+        TooLarge: it is over `limit` bytes, or holds over 200,000 values.
         Malformed: it is not a JSON object.
     """
     data = await read(request, limit)
+    if _is_many(data):
+        raise TooLarge(
+            f"The request's body holds over {_MANY:,} values; give that much data as a file or as text."
+        )
     try:
         value = json.decode(data)
     except ValueError as error:
@@ -50,3 +57,19 @@ async def read_object(request: Request, limit: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed("The request's body must be a JSON object.")
     return value
+
+
+def _is_many(data: bytes) -> bool:
+    """Say whether JSON text holds more than `_MANY` values, by its commas and brackets only."""
+    if _marks(data) <= _MANY:  # also counts those in texts, but is by far the quickest
+        return False
+    if b"\\" in data:
+        # A run of backslashes begins in its text, so that pairs of them are found from its left end.
+        data = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if data.count(b'"') > 4 * (_MANY + 1):  # two quotes around a value and two around its key
+        return True
+    return sum(_marks(part) for part in data.split(b'"')[::2]) > _MANY
+
+
+def _marks(data: bytes) -> int:
+    return sum(data.count(mark) for mark in (b",", b"[", b"{"))

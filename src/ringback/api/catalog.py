@@ -3,6 +3,7 @@
 Compiled schemas are remembered by version id: a version never changes, and the versions table rebuilds them.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from ringback.words import json
 from ringback.words.errors import Invalid, NotFound
 
 _HEX_DIGITS = 64
+_LONGEST_REASON = 300
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Catalog:
         """Find a version by `owner/name`, `owner/name:id` or `id`.
 
         Raises:
-            Invalid: there is none such, in Replicate's words.
+            Invalid: there is none such, in Replicate's words; or its input schema can't be used.
         """
         model, sign, id_ = reference.partition(":")
         if not sign:
@@ -55,6 +58,7 @@ class Catalog:
 
         Raises:
             NotFound: no such model is served.
+            Invalid: its input schema can't be used.
         """
         known = await self._get(self._latest.get(model, ""))
         if known is None:
@@ -68,5 +72,17 @@ class Catalog:
         version = await self._database.read(lambda tx: versions.get(tx, id_))
         if version is None or version.model not in self._latest:
             return None
-        schema = InputSchema(json.decode(version.openapi_schema.encode()))
+        schema = _compiled(version.id, version.openapi_schema)
         return self._known.setdefault(id_, Known(version.id, version.model, schema))
+
+
+def _compiled(id_: str, openapi_schema: str) -> InputSchema:
+    try:
+        return InputSchema(json.decode(openapi_schema.encode()))
+    except ValueError as error:
+        reason = str(error).partition("\n")[0][:_LONGEST_REASON]
+        log.error("version %s: its input schema can't be used: %s", id_, reason)
+        raise Invalid(
+            f"The input schema of this version can't be used: {reason}. Correct the model's predict().",
+            title="Invalid version",
+        ) from error

@@ -1,5 +1,6 @@
 """Create, get, list and cancel predictions."""
 
+import asyncio
 import base64
 import binascii
 import functools
@@ -11,7 +12,7 @@ from ringback.api import wire
 from ringback.api.body import read_object
 from ringback.api.catalog import Known
 from ringback.api.service import Service
-from ringback.rules.snapshot import render
+from ringback.rules.snapshot import Chunk, Facts, render
 from ringback.store import predictions
 from ringback.store.predictions import New
 from ringback.words.errors import NotFound
@@ -20,6 +21,9 @@ from ringback.words.json import canonical
 
 _PAGE = 100
 """Predictions on a page (replicate.com/docs/reference/http#predictions.list)."""
+
+_PAGE_BYTES = 8_000_000
+"""Bytes of the predictions on a page, unless it is a single larger one."""
 
 _NOT_FOUND = "The requested resource could not be found."
 
@@ -111,10 +115,30 @@ async def index(here: Service, request: Request) -> Response:
             after=id_ if side == "after" else None,
         )
     )
-    items = [render(facts, chunks, here.links) for facts, chunks in page.items]
-    older = _cursor(here, "before", page.items[-1][0].id) if page.older and page.items else b"null"
-    newer = _cursor(here, "after", page.items[0][0].id) if page.newer and page.items else b"null"
-    return _json(b'{"next":%s,"previous":%s,"results":[%s]}' % (older, newer, b",".join(items)))
+    way = -1 if side == "after" else 1  # a page is cut at the end away from the cursor
+    shown = await _fitting(here, page.items[::way])
+    is_cut = len(shown) < len(page.items)
+    found = shown[::way]
+    older = (
+        _cursor(here, "before", found[-1][0]) if found and (page.older or (is_cut and way > 0)) else b"null"
+    )
+    newer = _cursor(here, "after", found[0][0]) if found and (page.newer or (is_cut and way < 0)) else b"null"
+    results = b",".join(text for _, text in found)
+    return _json(b'{"next":%s,"previous":%s,"results":[%s]}' % (older, newer, results))
+
+
+async def _fitting(here: Service, items: list[tuple[Facts, list[Chunk]]]) -> list[tuple[str, bytes]]:
+    """Render as many items as fit on a page, at least one: their ids and texts."""
+    fitting: list[tuple[str, bytes]] = []
+    size = 0
+    for facts, chunks in items:
+        text = render(facts, chunks, here.links)
+        size += len(text)
+        if fitting and size > _PAGE_BYTES:
+            break
+        fitting.append((facts.id, text))
+        await asyncio.sleep(0)  # others go on between two large ones
+    return fitting
 
 
 def _cursor(here: Service, side: str, id_: str) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from ringback.rules.address import Network
 from ringback.rules.prediction import EVENTS
+from ringback.rules.url import url_fault
 from ringback.words.errors import SetupError
 
 
@@ -42,7 +43,8 @@ class ServerConfig:
     data: str = "ringback-data"
     """The folder for the database and output files; relative to where ringback is started."""
     public_url: str = ""
-    """How clients and receivers reach this server; http://host:port when empty."""
+    """How clients and receivers reach this server: scheme, host, port and path, no more.
+    http://host:port when empty."""
     body_limit: int = 32_000_000
     """Bytes of a request's body."""
     drain_s: float = 8.0
@@ -208,10 +210,7 @@ def check(config: Config, where: str) -> None:
         (server.drain_s >= 0, "server.drain_s must not be negative"),
         (server.cancel_grace_s >= 0, "server.cancel_grace_s must not be negative"),
         (server.log_level in LEVELS, f"server.log_level must be one of {', '.join(LEVELS)}"),
-        (
-            not server.public_url or server.public_url.startswith(("http://", "https://")),
-            "server.public_url must begin with http:// or https://",
-        ),
+        (not (fault := _base_fault(server.public_url)), f"server.public_url {fault}"),
         (set(webhooks.default_events) <= set(EVENTS), f"webhooks.default_events: only {', '.join(EVENTS)}"),
         (webhooks.throttle_s >= 0, "webhooks.throttle_s must not be negative"),
         (webhooks.secret_overlap_s >= 0, "webhooks.secret_overlap_s must not be negative"),
@@ -244,6 +243,18 @@ def check(config: Config, where: str) -> None:
 LEVELS = ("debug", "info", "warning", "error")
 RERUNS = ("never", "unpublished", "always")
 _HEX_DIGITS = 64
+_NOT_IN_A_BASE = frozenset("@?#\"'`<>\\^{|}")
+
+
+def _base_fault(url: str) -> str | None:
+    """Say what is wrong with `url` as the beginning of other URLs, in headers and in JSON; None for ""."""
+    if not url:
+        return None
+    if not url.isascii():
+        return "must be ASCII: write the host in punycode (xn--...) and percent-encode the path"
+    if set(url) & _NOT_IN_A_BASE:
+        return "must be scheme, host, port and path only: no user, query, fragment, quotes or backslashes"
+    return url_fault(url)
 
 
 def _is_version(text: str) -> bool:

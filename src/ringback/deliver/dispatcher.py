@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,11 +16,10 @@ from ringback import __version__
 from ringback.rules.attempt import Result
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
-from ringback.rules.url import redacted
 from ringback.store import lanes
 from ringback.store.attempts import Work
 from ringback.store.database import Database
-from ringback.store.lanes import Owed, Rooms
+from ringback.store.lanes import NEW_ROUND, Owed, Rooms
 from ringback.words.errors import Unavailable
 from ringback.words.ids import delivery_id
 from ringback.words.signature import sign
@@ -110,6 +109,8 @@ class Dispatcher:
         self._planned = 0  # when the next claim is, microseconds
         self._called = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._round = NEW_ROUND
+        self._claiming = False
         self._full = False  # the last claim left something for want of room
         self._draining = False
 
@@ -120,9 +121,9 @@ class Dispatcher:
 
     def reserve(self, origin: str) -> Reservation | None:
         """Set room aside for an attempt that a transaction is about to make due, or give None."""
-        if self._draining or self._total >= self._settings.in_flight:
+        if self._draining or self._claiming:  # a claim under way has counted on the room there was
             return None
-        if self._used[origin] >= self._settings.in_flight_per_origin:
+        if not self._rooms(self._used).of(origin, 0):
             return None
         self._take(origin)
         return Reservation(self, origin)
@@ -149,6 +150,8 @@ class Dispatcher:
     async def run(self) -> None:
         """Claim and deliver until `drain`."""
         while not self._draining:
+            if self._called.is_set():
+                self._round = NEW_ROUND  # whoever called may wait at an origin already passed in this one
             self._called.clear()
             self._planned = _NEVER
             try:
@@ -166,13 +169,18 @@ class Dispatcher:
     async def run_once(self) -> float:
         """Claim once and begin what was claimed; give the seconds until the next claim is worthwhile."""
         settings = self._settings
-        free = settings.in_flight - self._total
-        if free <= 0:
+        rooms = self._rooms(dict(self._used))  # a copy: the claim runs later, while counting goes on
+        if rooms.total <= 0:
             self._full = True
             return _POLL_S
-        # A copy: the claim runs on the writer's thread while this one goes on counting.
-        rooms = Rooms(free, settings.in_flight_per_origin, dict(self._used), self._after)
-        claimed = await self._database.write(lambda tx: lanes.claim(tx, self.holder, rooms, settings.links))
+        self._claiming = True
+        try:
+            claimed = await self._database.write(
+                lambda tx: lanes.claim(tx, self.holder, rooms, settings.links)
+            )
+        finally:
+            self._claiming = False
+        self._round = claimed.round
         self._after = claimed.after
         self._full = claimed.full
         for work in claimed.works:
@@ -181,6 +189,12 @@ class Dispatcher:
         if claimed.next_due is None:
             return _POLL_S
         return min(_POLL_S, max(0.0, (claimed.next_due - self._clock()) / SECOND))
+
+    def _rooms(self, used: Mapping[str, int]) -> Rooms:
+        """Give the room there is; a quarter of all slots is kept for origins with nothing in flight."""
+        limit = self._settings.in_flight
+        each = self._settings.in_flight_per_origin
+        return Rooms(limit - self._total, each, used, self._after, self._round, limit // 4)
 
     async def drain(self, timeout: float) -> None:
         """Claim no more and wait up to `timeout` seconds for the attempts in flight."""
@@ -275,7 +289,7 @@ def _report(work: Work, result: Result, owed: Owed, now: int) -> None:
             delivery_id(work.prediction_id, work.number),
             work.event,
             work.attempt,
-            redacted(work.url),
+            work.origin,  # not the path: with some receivers that is the secret
             result.diagnosis or f"acknowledged with {result.status}",
             _what_follows(owed, now),
         )

@@ -32,7 +32,8 @@ class Pending(Struct, frozen=True):
         event: what it tells.
         attempts: how many attempts have begun.
         due_at: not before this time, microseconds.
-        created_at: when the event happened, microseconds.
+        created_at: when the event happened or, once that is known, when its first attempt began: a delivery
+            that could not be tried (the server was off for days) still has its whole window, microseconds.
     """
 
     number: int

@@ -21,6 +21,8 @@ _MANY = 20
 _LONG = 100
 """Characters shown of a name that the request made up."""
 
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
 _LARGE = 2_000
 """Values in an input from which on only its first fault is named."""
 
@@ -32,15 +34,19 @@ class InputSchema:
         """Compile `components.schemas.Input` of a version's OpenAPI document.
 
         Raises:
-            ValueError: it holds no valid schema.
+            ValueError: it holds no valid schema; names where.
         """
         components = openapi_schema.get("components", {})
         schemas = components.get("schemas", {})
         self.properties: dict[str, Any] = schemas.get("Input", {}).get("properties", {})
-        document = {"$ref": "#/components/schemas/Input", "components": _nullable(components)}
-        self._validator = jsonschema_rs.validator_for(
-            document, validate_formats=True, formats={"uri": _is_uri}, mask="it"
-        )
+        document = {"$ref": "#/components/schemas/Input", "components": _readable(components)}
+        try:
+            self._validator = jsonschema_rs.validator_for(
+                document, validate_formats=True, formats={"uri": _is_uri}, mask="it"
+            )
+        except jsonschema_rs.ValidationError as error:
+            where = ".".join(str(step) for step in error.instance_path) or "the schema"
+            raise ValueError(f"{where}: {error.message}") from error
 
     def check(self, input_: Any) -> None:
         """Check an input.
@@ -92,19 +98,26 @@ _JUDGES_NULL = frozenset({"enum", "const", "$ref", "allOf", "anyOf", "oneOf", "n
 """Keywords that may refuse null even where the type allows it."""
 
 
-def _nullable(schema: Any) -> Any:
-    """Say OpenAPI 3.0's `nullable` in JSON Schema's way."""
+def _readable(schema: Any) -> Any:
+    """Say OpenAPI 3.0's `nullable` and Python's patterns in the validator's way."""
     if isinstance(schema, list):
-        return [_nullable(item) for item in schema]
+        return [_readable(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     # A property may be called `nullable`: then what stands there is a schema.
-    plain = {key: _nullable(item) for key, item in schema.items() if not (key == "nullable" and item is True)}
+    plain = {key: _readable(item) for key, item in schema.items() if not (key == "nullable" and item is True)}
+    if isinstance(plain.get("pattern"), str):
+        plain["pattern"] = _ESCAPE.sub(_end_of_text, plain["pattern"])
     if len(plain) == len(schema):
         return plain
     if isinstance(plain.get("type"), str) and not _JUDGES_NULL & plain.keys():
         return {**plain, "type": [plain["type"], "null"]}
     return {"anyOf": [plain, {"type": "null"}]}
+
+
+def _end_of_text(escape: re.Match[str]) -> str:
+    # Python's \Z is \z in Rust's dialect, which has no \Z.
+    return r"\z" if escape[1] == "Z" else escape[0]
 
 
 _RULES = {

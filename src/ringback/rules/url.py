@@ -6,7 +6,7 @@ Here stands only what can be known when the URL is given.
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ringback.rules.address import Address
 
@@ -32,7 +32,7 @@ def url_fault(text: str) -> str | None:
         return _BAD_HOST  # what urlsplit minds is always the host
     if parts.scheme not in _DEFAULT_PORTS or not text[len(parts.scheme) :].startswith("://"):
         return "must begin with http:// or https://"
-    return _port_fault(parts) or _host_fault(parts)
+    return _port_fault(parts) or _host_fault(parts) or _user_fault(parts)
 
 
 def _port_fault(parts: SplitResult) -> str | None:
@@ -41,6 +41,19 @@ def _port_fault(parts: SplitResult) -> str | None:
     except ValueError:
         in_range = False
     return None if in_range else "has a port that is not a number from 1 to 65535"
+
+
+def _user_fault(parts: SplitResult) -> str | None:
+    """Basic authentication ends the user name at the first colon (RFC 7617, 2), and aiohttp sends Latin-1."""
+    # What is no UTF-8 is sent percent-encoded, as it stands.
+    user, password = (unquote(text or "", errors="ignore") for text in (parts.username, parts.password))
+    if ":" in user:
+        return "has a user name with a colon, which basic authentication can't carry"
+    try:
+        (user + password).encode("latin-1")
+    except UnicodeEncodeError:
+        return "has a user name or password with characters beyond Latin-1"
+    return None
 
 
 def _host_fault(parts: SplitResult) -> str | None:

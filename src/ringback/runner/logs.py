@@ -21,10 +21,16 @@ _GO_BETWEENS = ("<frozen importlib", str(pathlib.Path(asyncio.__file__).parent))
 _MODEL_FOLDER = pathlib.Path.cwd()  # read at the start: a model may change its directory
 _LINE_BUFFERED = 1  # _IOLBF of <stdio.h>, on glibc, musl and macOS alike
 _ERROR_LIMIT = 64 * 1024
+_descriptors = [1, 2]  # where the pipe is, the surest first; `prepare` puts one there that no model knows of
 
 
 def prepare() -> None:
-    """Make Python's streams, and C's stdout, line buffered: a pipe would get blocks of 8 KiB."""
+    """Make Python's streams, and C's stdout, line buffered: a pipe would get blocks of 8 KiB.
+
+    To be called once, before the model's code: it may put something else in the place of descriptors 1 and 2,
+    and whatever it does the marks must go to the pipe.
+    """
+    _descriptors.insert(0, os.dup(1))  # not inheritable: what the model starts doesn't get it
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -36,11 +42,15 @@ def prepare() -> None:
 def mark(marker: str) -> None:
     """Flush what the model left in buffers, then write the mark, whatever it did to its streams."""
     _flush()
-    end = b"\x00" + marker.encode() + b"\x00"
-    for descriptor in (1, 2):
+    _write(b"\x00" + marker.encode() + b"\x00")
+
+
+def _write(data: bytes) -> None:
+    for descriptor in _descriptors:
         with contextlib.suppress(OSError):
             os.set_blocking(descriptor, True)  # some programs (Node) make a pipe they are given non-blocking
-            os.write(descriptor, end)
+            while data:
+                data = data[os.write(descriptor, data) :]
             return
 
 
@@ -53,10 +63,7 @@ def report(error: BaseException) -> None:
     except Exception:
         text = f"{one_line(error)}\n"
     _flush()
-    data = text.encode("utf-8", "backslashreplace")
-    with contextlib.suppress(OSError):
-        while data:
-            data = data[os.write(2, data) :]
+    _write(text.encode("utf-8", "backslashreplace"))
 
 
 def _trim(error: BaseException) -> None:

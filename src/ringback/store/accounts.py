@@ -6,6 +6,8 @@ from ringback.store.database import Tx, queries
 
 Q = queries("accounts")
 SECOND = 1_000_000
+SIGNING = 3
+"""Secrets that sign at most: each adds two entries to a header that receivers limit (often to 8 KB)."""
 
 
 async def default(tx: Tx) -> str | None:
@@ -49,16 +51,19 @@ async def secret(tx: Tx, account: str) -> str:
 
 
 async def live_secrets(tx: Tx, account: str) -> tuple[str, ...]:
-    """Give the secrets that sign now, the current one first."""
+    """Give the secrets that sign now, the current one first: the newest `SIGNING` of those that live."""
     known = tx.memo.get(account)
     if known is None:
-        known = tuple(str(row[0]) for row in await tx.rows(Q["live_secrets"], account, tx.now))
+        known = tuple(str(row[0]) for row in await tx.rows(Q["live_secrets"], account, tx.now, SIGNING))
         tx.memo[account] = known
     return cast("tuple[str, ...]", known)
 
 
 async def rotate(tx: Tx, account: str, *, secret_id: str, key: str, overlap_s: float) -> None:
-    """Make `key` the current secret; the one before it still signs for `overlap_s` seconds."""
+    """Make `key` the current secret; the one before it still signs for `overlap_s` seconds.
+
+    It stops before that once `SIGNING` newer ones are there.
+    """
     tx.memo.pop(account, None)
     await tx.run(Q["forget_secrets"], account, tx.now)
     await tx.run(Q["retire_secret"], account, tx.now + int(overlap_s * SECOND))

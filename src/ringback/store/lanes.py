@@ -152,6 +152,9 @@ async def _save(tx: Tx, subject: Subject, lane: Lane, telling: Telling, head: Fr
         await tx.run(Q["save_behind"], id_, lane.last_number, lane.window_until, closed)
         return NOTHING
     due = rules.due_at(lane)
+    if closed and due is None:
+        await tx.run(Q["remove"], id_)
+        return NOTHING
     holder = telling.holder if due is not None and due <= tx.now else None
     fence = (subject.fence or 0) + (holder is not None)
     await tx.run(
@@ -174,6 +177,23 @@ async def _save(tx: Tx, subject: Subject, lane: Lane, telling: Telling, head: Fr
     return Owed(work=await begin(tx, lease, telling.links))
 
 
+class Round(Struct, frozen=True):
+    """A walk over all origins that takes several claims.
+
+    Attributes:
+        start: the origin it began with; empty for a new one.
+        wrapped: it has passed the last origin.
+        due: the earliest time at which one of those seen is due, microseconds, or None.
+    """
+
+    start: str = ""
+    wrapped: bool = False
+    due: int | None = None
+
+
+NEW_ROUND = Round()
+
+
 class Rooms(Struct, frozen=True):
     """How many attempts a dispatcher may begin now.
 
@@ -182,16 +202,23 @@ class Rooms(Struct, frozen=True):
         each: for an origin that is not in `used`.
         used: attempts in flight, by origin.
         after: the origin to go on after, so that each gets its turn.
+        round: the walk that is under way.
+        kept: of `total`, what is kept for origins with nothing in flight, so that a few hanging ones can't
+            take every slot.
     """
 
     total: int
     each: int
     used: Mapping[str, int]
     after: str = ""
+    round: Round = NEW_ROUND
+    kept: int = 0
 
-    def of(self, origin: str) -> int:
-        """Give the attempts that may begin for this origin."""
-        return max(0, self.each - self.used.get(origin, 0))
+    def of(self, origin: str, begun: int) -> int:
+        """Give the attempts that may begin for an origin after `begun` others."""
+        used = self.used.get(origin, 0)
+        left = self.total - begun
+        return max(0, min(self.each - used, left, max(left - self.kept, 1 - used)))
 
 
 class Claimed(Struct, frozen=True):
@@ -199,36 +226,45 @@ class Claimed(Struct, frozen=True):
 
     Attributes:
         works: the attempts to make.
-        next_due: when to claim again at the latest (microseconds; now if not all origins were looked at), or
-            None.
+        next_due: when to claim again at the latest (microseconds; now if the round is not over), or None.
         after: where the next claim goes on.
         full: some origin had no room for all that may be due: claim again when there is room.
+        round: the walk, if it is not over.
     """
 
     works: tuple[Work, ...]
     next_due: int | None
     after: str
     full: bool
+    round: Round = NEW_ROUND
 
 
 async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
     """Claim due lanes origin by origin, so that a full origin's rows hide nobody else's."""
     works: list[Work] = []
-    next_due: int | None = None
     full = False
-    origin, seen = rooms.after, set[str]()
-    while len(works) < rooms.total and len(seen) < _ORIGINS:
-        origin = await _next_origin(tx, origin)
-        if origin in seen or not origin:
-            return Claimed(tuple(works), next_due, "", full)
-        seen.add(origin)
-        room = min(rooms.of(origin), rooms.total - len(works))
+    origin, walk = rooms.after, rooms.round
+    for _ in range(_ORIGINS):
+        if len(works) >= rooms.total:
+            full = True
+            break
+        following = await _next_origin(tx, origin)
+        wrapped = bool(walk.start) and (walk.wrapped or following <= origin)
+        if not following or (wrapped and following >= walk.start):
+            return Claimed(tuple(works), walk.due, origin, full)
+        origin = following
+        room = rooms.of(origin, len(works))
         rows = await tx.rows(Q["claim"], holder, origin, tx.now, room) if room else []
         works += [await begin(tx, Lease(id_, holder, fence), links) for id_, fence in rows]
         full = full or len(rows) == room
-        if len(rows) < room and (earliest := await tx.row(Q["earliest"], origin)):
-            next_due = earliest[0] if next_due is None else min(next_due, earliest[0])
-    return Claimed(tuple(works), tx.now, origin, full)
+        due = await _earliest(tx, origin, walk.due) if len(rows) < room else walk.due
+        walk = Round(walk.start or origin, wrapped, due)
+    return Claimed(tuple(works), tx.now, origin, full, walk)
+
+
+async def _earliest(tx: Tx, origin: str, due: int | None) -> int | None:
+    row = await tx.row(Q["earliest"], origin)
+    return due if row is None else int(row[0]) if due is None else min(due, int(row[0]))
 
 
 async def _next_origin(tx: Tx, after: str) -> str:

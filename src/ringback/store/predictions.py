@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from ringback.rules import prediction as rules
 from ringback.rules.lane import PARTIAL
-from ringback.rules.prediction import EVENT_OF, Event, Move, Status, mask
+from ringback.rules.prediction import EVENT_OF, TERMINAL, Event, Move, Status, mask
 from ringback.rules.snapshot import Chunk, Facts
 from ringback.store import lanes, subjects
 from ringback.store.database import Row, Tx, queries
@@ -236,7 +236,8 @@ async def _tell(
     flush: Told | None = None,
 ) -> Change:
     asked = [item for item in told if item.event in subject.events]
-    if subject.origin is None or (not asked and flush is None):
+    closing = subject.facts.status in TERMINAL and subject.fence is not None
+    if subject.origin is None or not (asked or flush or closing):
         return Change(held=True)
     # With no chunk before these, they are all there is: nothing has to be read to show them.
     chunks: list[Chunk] | None = None if subject.sequence else list(fresh)

@@ -30,6 +30,10 @@ from ringback.words.errors import Unavailable
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_BUSY_RETRY_S = 0.02
+_BUSY_S = 5.0
+"""Seconds to wait for another program (a backup) that holds the write lock, before changes fail."""
+
 _GROUP = 128
 """Units in one commit at most: bounds how long the loop is busy with one group."""
 
@@ -38,7 +42,7 @@ _PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA fullfsync = ON",  # macOS: fsync alone does not reach the disk; elsewhere it changes nothing
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 2000",
+    "PRAGMA busy_timeout = 0",  # waiting is done in the loop's own time, see _turn
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
@@ -162,6 +166,7 @@ class Sqlite:
         self._queue: deque[_Job] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._locked_since: float | None = None
         self._closed = False
         self._committer = _Committer(self._commit)
 
@@ -204,19 +209,36 @@ class Sqlite:
             self._idle.set()
             return
         try:
-            self._run(jobs)
+            self._begin()
+            for job in jobs:
+                self._run_one(job)
+        except sqlite3.OperationalError as error:  # only BEGIN raises it as it is
+            self._locked_out(jobs, error)
         except Exception as error:
             self._settle(jobs, error)
         else:
             self._committer.submit(len(jobs), partial(self._settle, jobs))
 
-    def _run(self, jobs: list[_Job]) -> None:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
         self._tx.now = self._clock()
         self._tx.memo.clear()
+        self._locked_since = None
+
+    def _locked_out(self, jobs: list[_Job], error: sqlite3.OperationalError) -> None:
+        """Somebody else is writing: try again soon, and for so long that nobody is left waiting for ever."""
+        now = self._loop.time()
+        if self._locked_since is None:
+            self._locked_since = now
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY and now - self._locked_since < _BUSY_S:
+            self._queue.extendleft(reversed(jobs))
+            self._loop.call_later(_BUSY_RETRY_S, self._turn)
+            return
+        self._locked_since = None
         for job in jobs:
-            self._run_one(job)
+            job.error = _outward(error)
+        _resolve(jobs)
+        self._turn()
 
     def _run_one(self, job: _Job) -> None:
         connection = self._connection
@@ -263,7 +285,8 @@ class Sqlite:
             committed: asyncio.Future[BaseException | None] = self._loop.create_future()
             error: BaseException | None
             try:
-                self._run([job])
+                self._begin()
+                self._run_one(job)
                 self._committer.submit(1, committed.set_result)
                 error = await committed
             except Exception as raised:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ringback.store.database import Row, Tx, queries
 
 Q = queries("versions")
+_SET_ENTRY = "UPDATE versions SET entry = $2 WHERE id = $1"
+_DROP_FILES = "DELETE FROM version_files WHERE version_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,23 @@ async def latest(tx: Tx, model: str) -> Version | None:
 async def register(
     tx: Tx, id_: str, model: str, entry: str, openapi_schema: str, sources: Sequence[SourceFile]
 ) -> None:
-    """Make this the model's latest version; its sources are kept the first time."""
+    """Make this the model's latest version, and keep its sources.
+
+    An id that the configuration gives may come with other sources than before: these take the place of the
+    kept ones, as the schema does, so that the two always belong together.
+    """
     await tx.run(Q["register"], id_, model, entry, openapi_schema, tx.now)
-    if await tx.row(Q["has_files"], id_) is None:
+    await tx.run(_SET_ENTRY, id_, entry)
+    if set(await _files(tx, id_)) != set(sources):
+        await tx.run(_DROP_FILES, id_)
         for file in sources:
             await tx.run(Q["add_file"], id_, file.path, file.mode, file.size, file.content, file.origin)
 
 
+async def _files(tx: Tx, id_: str) -> list[SourceFile]:
+    return [SourceFile(*row) for row in await tx.rows(Q["files"], id_)]
+
+
 async def sources(tx: Tx, id_: str) -> list[SourceFile]:
     """Give a version's kept sources."""
-    return [SourceFile(*row) for row in await tx.rows(Q["files"], id_)]
+    return await _files(tx, id_)

@@ -115,10 +115,11 @@ def content_type(name: str) -> str:
 
 def sync(files: list[Stored]) -> None:
     """Bring files and their folder entries to the disk, before a row says that they are there."""
-    for file in files:
-        for path in (file.path, file.path.parent):
-            fd = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+    shards = {file.path.parent for file in files}
+    # A shard may be new, and then its own entry is not on the disk yet either.
+    for path in [*(file.path for file in files), *shards, *{shard.parent for shard in shards}]:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

@@ -90,9 +90,12 @@ class Host:
         self._loop = asyncio.get_running_loop()
         marker = secrets.token_hex(16)
         self._setup_logs = on_setup_logs
-        scratch.mkdir(parents=True, exist_ok=True)
-        self._scratch = tempfile.mkdtemp(prefix="runner-", dir=scratch)
-        self._spawn(python, folder)
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            self._scratch = tempfile.mkdtemp(prefix="runner-", dir=scratch)
+            self._spawn(python, folder)
+        except OSError as error:  # no space, no descriptors, no such folder: a reason to try again later
+            raise RunnerError(f"can't start a process for it: {error}") from error
         self.loaded: asyncio.Future[dict[str, object]] = self._loop.create_future()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.exited: asyncio.Future[str] = self._loop.create_future()
@@ -167,6 +170,8 @@ class Host:
 
     def kill(self) -> None:
         """Kill the child and everything it started."""
+        if self.exited.done():
+            return  # it is reaped: the id may be somebody else's by now
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -210,6 +215,12 @@ class Host:
                 self._heard(message, payload)
         except ProtocolError as error:
             log.error("runner %d: %s; killing it", self.pid, error)
+            self.kill()
+            return False
+        except (
+            Exception
+        ):  # whatever it was, the frames behind it are lost: only the end of the child is clean
+            log.exception("runner %d: a message could not be taken; killing it", self.pid)
             self.kill()
             return False
         return True

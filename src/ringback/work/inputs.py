@@ -4,14 +4,21 @@ The child is never given a URL to fetch or a path to open. `data:` URIs it decod
 """
 
 import asyncio
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import (
+    ClientError,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    NonHttpUrlClientError,
+)
 from yarl import URL
 
 from ringback.net.guard import guarded_connector, refused_address
@@ -23,6 +30,8 @@ from ringback.work.files import FileStore
 
 _PIECE = 1 << 16
 _OK = 200
+_FILE_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{32}")
+"""What `words.ids.unguessable` makes; nothing else may become part of a path."""
 
 
 class InputError(Exception):
@@ -132,19 +141,26 @@ class InputFiles:
     async def _replaced(self, value: Any, name: str, fetched: list[Fetched]) -> Any:
         if not isinstance(value, str) or not _is_url(value):
             return value
-        file = self._own_file(value) if value.startswith(self._own) else await self._download(value, name)
-        if file is None:
-            raise InputError(f"input '{name}': there is no such file here any more")
+        try:
+            path = urlsplit(value).path
+        except ValueError:
+            raise _unusable(name) from None
+        is_own = value.startswith(self._own)
+        file = self._own_file(value, name) if is_own else await self._download(value, name)
         number = len(fetched)
-        fetched.append(Fetched(number, unquote(urlsplit(value).path).rpartition("/")[2] or "file", file))
+        fetched.append(Fetched(number, unquote(path).rpartition("/")[2] or "file", file))
         return {FILE_KEY: number}
 
-    def _own_file(self, url: str) -> IO[bytes] | None:
+    def _own_file(self, url: str, name: str) -> IO[bytes]:
         id_ = url.removeprefix(self._own).partition("/")[0]
-        if not id_.isalnum():
-            return None
-        path: Path = self._store.path(id_)
-        return path.open("rb") if path.is_file() else None
+        try:
+            if _FILE_ID.fullmatch(id_):
+                return self._store.path(id_).open("rb")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise InputError(f"input '{name}': the file can't be read here: {error.strerror}") from error
+        raise InputError(f"input '{name}': there is no such file here any more")
 
     async def _download(self, url: str, name: str) -> IO[bytes]:
         file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever fetched closes it
@@ -154,14 +170,14 @@ class InputFiles:
             file.close()
             if not isinstance(error, ClientError | OSError | TimeoutError | ValueError):
                 raise
-            refused = refused_address(error)
-            reason = str(refused or error) or type(error).__name__
-            raise InputError(f"input '{name}': {redacted(url)} can't be fetched: {reason}") from error
+            if isinstance(error, ValueError | NonHttpUrlClientError):  # aiohttp's InvalidURL is the former
+                raise _unusable(name) from error
+            raise InputError(f"input '{name}': {redacted(url)} can't be fetched: {_reason(error)}") from error
         file.seek(0)
         return file
 
     async def _copy(self, url: str, name: str, file: IO[bytes]) -> None:
-        async with self._session.get(URL(url, encoded=True), max_redirects=5) as answer:
+        async with self._session.get(_target(url), max_redirects=5) as answer:
             if answer.status != _OK:
                 raise InputError(f"input '{name}': {redacted(url)} answered {answer.status}")
             size = 0
@@ -170,6 +186,23 @@ class InputFiles:
                 if size > self._rules.limit:
                     raise InputError(f"input '{name}': is over the limit of {self._rules.limit:,} bytes")
                 await asyncio.to_thread(file.write, piece)
+
+
+def _target(url: str) -> URL:
+    """`url` as it stands where that is possible (a signed URL must be), percent-encoded where it is not."""
+    return URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+
+
+def _unusable(name: str) -> InputError:
+    # The URL is not shown: where its password or its query begins can't be told when it can't be parsed.
+    return InputError(f"input '{name}': what is given, or where it redirects to, is no valid URL")
+
+
+def _reason(error: BaseException) -> str:
+    refused = refused_address(error)
+    if refused is None and isinstance(error, ClientResponseError):
+        return error.message or type(error).__name__  # its text would repeat the whole URL
+    return str(refused or error) or type(error).__name__
 
 
 def close(fetched: list[Fetched]) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,18 +139,30 @@ def unchanged(model: Model) -> bool:
 def restore(sources: list[SourceFile], folder: Path) -> None:
     """Write a version's kept sources into a folder; large files become links to where they lay.
 
+    Each file comes whole into its place, so one that is there may be read-only, and a process that runs in
+    the folder never finds half of one.
+
     Raises:
         FileNotFoundError: a large file is no longer where it was.
+        OSError: a file can't be written.
     """
     for file in sources:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        if file.content is None:
-            origin = Path(str(file.origin))
-            if not origin.is_file() or origin.stat().st_size != file.size:
-                raise FileNotFoundError(f"{origin} is gone or has changed")
-            path.unlink(missing_ok=True)
-            path.symlink_to(origin)
-        else:
-            path.write_bytes(file.content)
-            path.chmod(file.mode)
+        beside = path.with_name(f".{secrets.token_hex(8)}")
+        try:
+            _put(file, beside)
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def _put(file: SourceFile, path: Path) -> None:
+    if file.content is not None:
+        path.write_bytes(file.content)
+        path.chmod(file.mode)
+        return
+    origin = Path(str(file.origin))
+    if not origin.is_file() or origin.stat().st_size != file.size:
+        raise FileNotFoundError(f"{origin} is gone or has changed")
+    path.symlink_to(origin)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -29,6 +30,9 @@ _AHEAD_S = 0.05
 _AHEAD_MAX = 64
 _BACKOFF_S = (1.0, 60.0)
 _UNSERVED_BATCH = 500
+_STORE_RETRY_S = 0.5
+_LAST_WRITES_S = 2.0
+"""Seconds a drain waits at least for results under way to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,10 @@ class Replica:
         settings = self._settings
         folder = settings.folder
         if self._folder_now is not None and self._host is not None:
-            folder = await self._folder_now()
+            try:
+                folder = await self._folder_now()
+            except OSError as error:
+                raise RunnerError(f"its files can't be put in place: {error}") from error
         self._host = Host(settings.python, folder, settings.entry, self._desk.scratch, self._setup_logs)
         schema = await self._host.loaded
         self._file_inputs = file_inputs(schema)
@@ -155,6 +162,10 @@ class Replica:
                 empty = False
             except Unavailable:
                 empty = True
+            except Exception:  # a replica that gives up would leave its model unserved, unseen
+                log.exception("[%s] going on after an unexpected error", self.name)
+                await self._pause(_BACKOFF_S[0])
+                empty = False
             if until_empty and empty and self.idle:
                 return
             if empty:
@@ -219,27 +230,32 @@ class Replica:
         run = PredictionRun(self._desk, claim, on_done=self._done, on_lost=self.cancel)
         input_ = json.decode(claim.input.encode())
         if needs_fetching(input_, self._file_inputs):
-            self._preparing[run.id] = asyncio.ensure_future(self._prepare(run, input_))
+            task = asyncio.ensure_future(self._prepare(run, input_))
+            self._preparing[run.id] = task
+            task.add_done_callback(functools.partial(self._prepared, run))
         else:
             self._send(run, input_, [])
 
     async def _prepare(self, run: PredictionRun, input_: dict[str, Any]) -> None:
         """Fetch its input files, then give it to the runner."""
+        fetched = await self._desk.inputs.fetch(input_, self._file_inputs)
         try:
-            fetched = await self._desk.inputs.fetch(input_, self._file_inputs)
-        except InputError as error:
-            self._write_end(run, "fail", str(error), None)
-        except asyncio.CancelledError:
-            if self._draining:
-                self._give_back([run])
-            else:
-                self._write_end(run, "cancel", None, None)
-        else:
             self._send(run, input_, fetched)
-            close(fetched)
         finally:
-            del self._preparing[run.id]
-            self._called.set()
+            close(fetched)
+
+    def _prepared(self, run: PredictionRun, task: "asyncio.Task[None]") -> None:
+        """It is with the runner, or has to end here: by a callback, since a task may be cancelled unbegun."""
+        del self._preparing[run.id]
+        self._called.set()
+        if task.cancelled() and self._draining:
+            self._give_back([run])
+        elif task.cancelled():
+            self._write_end(run, "cancel", None, None)
+        elif (error := task.exception()) is not None:
+            if not isinstance(error, InputError):
+                log.error("[%s] the input of %s can't be prepared", self.name, run.id, exc_info=error)
+            self._write_end(run, "fail", str(error), None)
 
     def _send(self, run: PredictionRun, input_: dict[str, Any], fetched: list[Fetched]) -> None:
         host = self._host
@@ -349,12 +365,18 @@ class Replica:
         holds = [claim.hold for claim in claims]
         outbox = self._desk.outbox
         telling = Telling(outbox.window_us, outbox.links)
-        # If the database can't take it, recovery at the next start does the same.
-        with contextlib.suppress(Unavailable):
-            await outbox.database.write(
-                lambda tx: predictions.hand_back(tx, holds, telling, self._settings.rerun)
-            )
-            outbox.dispatch.wake()
+        while True:
+            try:
+                await outbox.database.write(
+                    lambda tx: predictions.hand_back(tx, holds, telling, self._settings.rerun)
+                )
+            except Unavailable:
+                if self._draining:
+                    return  # recovery at the next start does the same
+                await asyncio.sleep(_STORE_RETRY_S)
+            else:
+                break
+        outbox.dispatch.wake()
         self._called.set()
 
     def _keep(self, task: "asyncio.Task[None]") -> None:
@@ -387,5 +409,9 @@ class Replica:
         if self._host is not None:
             self._host.kill()
             await self._host.exited
-        while self._finishing:
-            await asyncio.wait(self._finishing)
+        # A result that can't be written (a full disk) is not waited for for ever: recovery takes its
+        # prediction over at the next start.
+        if self._finishing:
+            await asyncio.wait(self._finishing, timeout=max(_LAST_WRITES_S, end - loop.time()))
+        for unwritten in list(self._finishing):
+            unwritten.cancel()

@@ -109,11 +109,11 @@ class PredictionRun:
     def output(self, message: Output) -> None:
         """See host.Listener."""
         value = message.value
-        if self._incoming is not None:
-            value = self._incoming.linked(value, self._url)
         try:
+            if self._incoming is not None:
+                value = self._incoming.linked(value, self._url)
             text = canonical(value).decode()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._fault = f"the output can't be stored: {error}"
             return
         if message.append:
@@ -177,11 +177,15 @@ class PredictionRun:
                 if not await self._append_once():
                     self._on_lost(self.id)
                     return
+        except Exception as error:  # the end must still be written, and say so
+            log.exception("prediction %s: output could not be written", self.id)
+            self._fault = f"output could not be written: {error}"
         finally:
             self._writing = None
 
     async def _append_once(self) -> bool:
-        started, chunks, stored = not self._start_told, self._take(), await self._stored()
+        started, chunks, files = not self._start_told, self._take(), self._take_files()
+        stored = await self._stored(files)
         self._start_told = True
 
         async def verb(tx: Tx, telling: Telling) -> Change:
@@ -205,12 +209,13 @@ class PredictionRun:
             self._timer.cancel()
         if self._writing is not None:
             await self._writing
-        stored = await self._stored()
+        chunks, files = self._take(), self._take_files()
+        stored = await self._stored(files)
         if self._fault is not None and move == "succeed":
             move, error = "fail", self._fault
         ran = None if seconds is None else int(seconds * 1_000_000)
         error = None if error is None else error.replace("\0", "\N{REPLACEMENT CHARACTER}")
-        ending = Ending(move, error, self._take(), self._started_at, ran)
+        ending = Ending(move, error, chunks, self._started_at, ran)
 
         async def verb(tx: Tx, telling: Telling) -> Change:
             await self._add_files(tx, stored)
@@ -220,13 +225,21 @@ class PredictionRun:
         if self._incoming is not None:
             self._incoming.discard()
 
-    async def _stored(self) -> list[Stored]:
-        """Give the files that are complete by now, brought to the disk."""
-        if self._incoming is None or not self._incoming.complete:
+    def _take_files(self) -> list[Stored]:
+        if self._incoming is None:
             return []
-        stored, self._incoming.complete = self._incoming.complete, []
-        await asyncio.to_thread(sync, stored)
-        return stored
+        taken, self._incoming.complete = self._incoming.complete, []
+        return taken
+
+    async def _stored(self, taken: list[Stored]) -> list[Stored]:
+        """Give complete files once they are on the disk; none, and a fault, if that fails."""
+        if taken:
+            try:
+                await asyncio.to_thread(sync, taken)
+            except OSError as error:
+                self._fault = f"an output file can't be stored: {error.strerror}"
+                return []
+        return taken
 
     async def _add_files(self, tx: Tx, stored: list[Stored]) -> None:
         for file in stored:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ringback.store import predictions, versions
 from ringback.store.lanes import Telling
 from ringback.store.versions import Version
-from ringback.words.errors import SetupError
+from ringback.words.errors import SetupError, Unavailable
 from ringback.words.json import canonical
 from ringback.work.host import RunnerError
 from ringback.work.model import Model, restore, unchanged
@@ -25,6 +25,10 @@ from ringback.work.run import Desk
 log = logging.getLogger(__name__)
 
 _BATCH = 500
+_STORE_RETRY_S = 0.5
+_NEEDED_S = 0.5
+"""Seconds between two looks whether anything still waits for a kept version."""
+
 _QUIET_S = 2.0
 """Seconds a model may take to load before the log says what is going on."""
 
@@ -66,12 +70,13 @@ class Worker:
             served: the models of the configuration.
             holder: this process's name in leases.
             kept: the folder where kept sources are restored to.
-            python: the interpreter for versions that are no longer in the configuration.
+            python: the interpreter for versions of models that are no longer in the configuration.
             cancel_grace_s: how long a predictor may take to stop before it is killed, seconds.
         """
         self._desk = desk
         self.served = tuple(served)
         self._served = {item.model.version: item for item in served}
+        self._by_name = {item.model.name: item for item in served}
         self._holder = holder
         self._kept = kept
         self._python = python
@@ -79,6 +84,7 @@ class Worker:
         self._replicas: dict[str, Replica] = {}
         self._kept_now: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
 
     async def load(self) -> None:
         """Start every model's child, and register each version with its schema and sources.
@@ -88,7 +94,7 @@ class Worker:
         """
         for item in self._served.values():
             model = item.model
-            replica = self._replica(item.model.name, model.version, item.python, model.folder, model.entry)
+            replica = self._replica(model.name, model.version, model.folder, model.entry)
             try:
                 schema = canonical(await self._patiently(replica)).decode()
             except RunnerError as error:
@@ -137,10 +143,18 @@ class Worker:
         """Serve a kept version as long as something waits for it, at most once at a time."""
         self._kept_now.add(version)
         try:
-            while version in await self._desk.outbox.database.read(predictions.queued_versions):
-                await self._serve_kept(version)
+            while not self._draining:
+                try:
+                    if not await self._waited_for(version):
+                        return
+                    await self._serve_kept(version)
+                except Unavailable:
+                    await asyncio.sleep(_STORE_RETRY_S)
         finally:
             self._kept_now.discard(version)
+
+    async def _waited_for(self, version: str) -> bool:
+        return version in await self._desk.outbox.database.read(predictions.queued_versions)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -154,12 +168,14 @@ class Worker:
                 "a replica's loop ended with an error: its model is no longer served", exc_info=error
             )
 
-    def _replica(self, name: str, version: str, python: str, folder: Path, entry: str) -> Replica:
-        item = self._served.get(version)
-        settings = ReplicaSettings(python, folder, entry, cancel_grace_s=self._cancel_grace_s)
+    def _replica(self, name: str, version: str, folder: Path, entry: str) -> Replica:
+        settings = ReplicaSettings(self._python, folder, entry, cancel_grace_s=self._cancel_grace_s)
+        # A version from before an upgrade needs its model's own interpreter as the new one does.
+        item = self._served.get(version) or self._by_name.get(name)
         if item is not None:
-            settings = replace(settings, timeout_s=item.timeout_s, rerun=item.rerun)
-        folder_now = None if item is None else functools.partial(self._folder, item)
+            settings = replace(settings, python=item.python, timeout_s=item.timeout_s, rerun=item.rerun)
+        current = self._served.get(version)
+        folder_now = None if current is None else functools.partial(self._folder, current)
         replica = Replica(name, version, settings, self._desk, self._holder, folder_now)
         self._replicas[version] = replica
         return replica
@@ -190,26 +206,45 @@ class Worker:
             return
         try:
             folder = await self._restored(version)
-            replica = self._replica(known.model, version, self._python, folder, known.entry)
+            replica = self._replica(known.model, version, folder, known.entry)
             await replica.load()
         except (OSError, RunnerError) as error:
             self._replicas.pop(version, None)
             await self._fail(version, f"its version can't be run any more: {error}")
             return
         log.info("[%s] running what is left of version %s", known.model, version[:12])
+        needed = asyncio.create_task(self._while_needed(replica))
         try:
             await replica.serve(until_empty=True)
         finally:
             del self._replicas[version]
             replica.stop()
+            needed.cancel()
+        await replica.drain(0)  # what it claimed last goes back before the queue is looked at again
+
+    async def _while_needed(self, replica: Replica) -> None:
+        """End a replica that nothing waits for: one whose setup fails would be tried again for ever."""
+        needed = True
+        while needed:
+            await asyncio.sleep(_NEEDED_S)
+            with contextlib.suppress(Unavailable):
+                needed = not replica.idle or await self._waited_for(replica.version)
+        await replica.drain(0)
 
     async def _fail(self, version: str, reason: str) -> None:
         outbox = self._desk.outbox
         telling = Telling(outbox.window_us, outbox.links)
-        while await outbox.database.write(
-            lambda tx: predictions.fail_unserved(tx, version, f"Prediction failed: {reason}", telling, _BATCH)
-        ):
-            outbox.dispatch.wake()
+        reason = f"Prediction failed: {reason}"
+        failed = _BATCH
+        while failed and not self._draining:
+            try:
+                failed = await outbox.database.write(
+                    lambda tx: predictions.fail_unserved(tx, version, reason, telling, _BATCH)
+                )
+            except Unavailable:
+                await asyncio.sleep(_STORE_RETRY_S)
+            else:
+                outbox.dispatch.wake()
 
     def wake(self, version: str) -> None:
         """There is a new prediction of this version."""
@@ -226,6 +261,7 @@ class Worker:
 
     async def drain(self, grace_s: float) -> None:
         """Claim no more; let what runs finish for `grace_s` seconds, hand back the rest, end the children."""
+        self._draining = True
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(replica.drain(grace_s) for replica in list(self._replicas.values())))
         if self._tasks:

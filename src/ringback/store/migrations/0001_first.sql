@@ -109,6 +109,7 @@ CREATE TABLE deliveries (
     snapshot      TEXT NOT NULL,            -- the prediction's status it shows
     upto          INTEGER NOT NULL,         -- the last chunk it shows
     attempts      INTEGER NOT NULL DEFAULT 0,
+    first_at      BIGINT,                   -- when the first attempt was claimed: the retry window begins then
     attempted_at  BIGINT,                   -- when the latest attempt was claimed
     due_at        BIGINT NOT NULL,
     created_at    BIGINT NOT NULL,

@@ -18,7 +18,7 @@ SELECT key, created_at FROM secrets WHERE account_id = $1 AND expires_at IS NULL
 
 -- name: live_secrets
 SELECT key FROM secrets WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > $2)
-ORDER BY created_at DESC, id DESC;
+ORDER BY expires_at IS NULL DESC, created_at DESC, id DESC LIMIT $3;
 
 -- name: add_secret
 INSERT INTO secrets (id, account_id, key, created_at) VALUES ($1, $2, $3, $4);

@@ -3,9 +3,9 @@ INSERT INTO deliveries (prediction_id, number, event, snapshot, upto, due_at, cr
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
 -- name: create_begun
-INSERT INTO deliveries (prediction_id, number, event, snapshot, upto, due_at, created_at, attempts, attempted_at,
-                        body, digest, length)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $7, $8, $9, $10);
+INSERT INTO deliveries (prediction_id, number, event, snapshot, upto, due_at, created_at, attempts, first_at,
+                        attempted_at, body, digest, length)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $7, $7, $8, $9, $10);
 
 -- name: merge
 UPDATE deliveries SET event = $3, snapshot = $4, upto = $5, due_at = $6 WHERE prediction_id = $1 AND number = $2;
@@ -24,7 +24,7 @@ WHERE d.prediction_id = $1 AND d.status = 'pending' ORDER BY d.number LIMIT 1;
 UPDATE deliveries SET attempts = attempts + 1, attempted_at = $3 WHERE prediction_id = $1 AND number = $2;
 
 -- name: freeze
-UPDATE deliveries SET attempts = attempts + 1, attempted_at = $3, body = $4, digest = $5, length = $6
+UPDATE deliveries SET attempts = attempts + 1, first_at = $3, attempted_at = $3, body = $4, digest = $5, length = $6
 WHERE prediction_id = $1 AND number = $2;
 
 -- name: settle

@@ -8,7 +8,7 @@ SET due_at = $3, last_number = $4, window_until = $5, not_before = $6, closed = 
 UPDATE lanes SET last_number = $2, window_until = $3, closed = $4 WHERE prediction_id = $1;
 
 -- name: pending
-SELECT number, event, attempts, due_at, created_at FROM deliveries
+SELECT number, event, attempts, due_at, coalesce(first_at, created_at) FROM deliveries
 WHERE prediction_id = $1 AND status = 'pending' ORDER BY number;
 
 -- name: first_origin
@@ -35,7 +35,7 @@ RETURNING prediction_id, fence;
 SELECT due_at FROM lanes WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL ORDER BY due_at LIMIT 1;
 
 -- name: held_pending
-SELECT d.number, d.event, d.attempts, d.due_at, d.created_at, l.closed
+SELECT d.number, d.event, d.attempts, d.due_at, coalesce(d.first_at, d.created_at), l.closed
 FROM lanes l JOIN deliveries d ON d.prediction_id = l.prediction_id AND d.status = 'pending'
 WHERE l.prediction_id = $1 AND l.holder = $2 AND l.fence = $3 ORDER BY d.number;
 

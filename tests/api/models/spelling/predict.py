@@ -1,0 +1,19 @@
+"""Wants a word of small letters, and says it back."""
+
+from typing import Any
+
+
+class FieldInfo:
+    """What Cog's Input() makes, as far as it is looked at."""
+
+    def __init__(self, regex: str) -> None:
+        self.default = ...
+        self.regex = regex
+
+
+def matching(regex: str) -> Any:
+    return FieldInfo(regex)
+
+
+def run(word: str = matching(r"^[a-z]+\Z")) -> str:
+    return word
