@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from ringback.store.database import Row, Tx, queries
 
 Q = queries("versions")
-_SET_ENTRY = "UPDATE versions SET entry = $2 WHERE id = $1"
-_DROP_FILES = "DELETE FROM version_files WHERE version_id = $1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ async def latest(tx: Tx, model: str) -> Version | None:
 
 
 async def register(
-    tx: Tx, id_: str, model: str, entry: str, openapi_schema: str, sources: Sequence[SourceFile]
+    tx: Tx, id_: str, model: str, entry: str, openapi_schema: str, found: Sequence[SourceFile]
 ) -> None:
     """Make this the model's latest version, and keep its sources.
 
@@ -63,17 +61,12 @@ async def register(
     kept ones, as the schema does, so that the two always belong together.
     """
     await tx.run(Q["register"], id_, model, entry, openapi_schema, tx.now)
-    await tx.run(_SET_ENTRY, id_, entry)
-    if set(await _files(tx, id_)) != set(sources):
-        await tx.run(_DROP_FILES, id_)
-        for file in sources:
+    if set(await sources(tx, id_)) != set(found):
+        await tx.run(Q["drop_files"], id_)
+        for file in found:
             await tx.run(Q["add_file"], id_, file.path, file.mode, file.size, file.content, file.origin)
-
-
-async def _files(tx: Tx, id_: str) -> list[SourceFile]:
-    return [SourceFile(*row) for row in await tx.rows(Q["files"], id_)]
 
 
 async def sources(tx: Tx, id_: str) -> list[SourceFile]:
     """Give a version's kept sources."""
-    return await _files(tx, id_)
+    return [SourceFile(*row) for row in await tx.rows(Q["files"], id_)]
