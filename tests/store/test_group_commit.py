@@ -258,3 +258,13 @@ async def test_a_lock_that_is_never_let_go_fails_the_change_and_not_the_next_one
     other.execute("ROLLBACK")
     other.close()
     await world.create()
+
+
+async def test_the_log_is_emptied_beside_the_commits_and_starts_again(world: World) -> None:
+    for _ in range(50):
+        await world.create()
+    checkpointer = world.database._checkpointer
+    assert checkpointer.run_once() > 50
+    await world.create()  # with nothing left in it, the log begins anew
+    assert checkpointer.run_once() < 50
+    assert await world.row("PRAGMA wal_autocheckpoint") == (0,)

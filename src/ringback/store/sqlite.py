@@ -24,6 +24,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
+from ringback.store.checkpoint import Checkpointer
 from ringback.store.database import Row, Unit
 from ringback.words.errors import Unavailable
 
@@ -43,6 +44,7 @@ _PRAGMAS = (
     "PRAGMA fullfsync = ON",  # macOS: fsync alone does not reach the disk; elsewhere it changes nothing
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 0",  # waiting is done in the loop's own time, see _turn
+    "PRAGMA wal_autocheckpoint = 0",  # see checkpoint.py
     "PRAGMA cache_size = -65536",
     "PRAGMA temp_store = MEMORY",
 )
@@ -161,6 +163,7 @@ class Sqlite:
         self._before_commit = before_commit
         self._loop = asyncio.get_running_loop()
         self._connection, self._reading = _open(path), _open(path)
+        self._checkpointer = Checkpointer(path, _open)
         self._reading.execute("PRAGMA query_only = ON")
         self._tx, self._reading_tx = SqliteTx(self._connection), SqliteTx(self._reading)
         self._queue: deque[_Job] = deque()
@@ -199,6 +202,7 @@ class Sqlite:
         self._closed = True
         await self._idle.wait()
         self._committer.close()
+        self._checkpointer.close()
         self._connection.close()
         self._reading.close()
 
