@@ -19,7 +19,8 @@ from ringback.work import run as run_module
 from ringback.work.files import FileStore, Stored
 from ringback.work.host import Host, RunnerError
 from ringback.work.inputs import InputFiles, InputRules
-from ringback.work.replica import Replica, ReplicaSettings
+from ringback.work.pace import ReplicaSettings
+from ringback.work.replica import Replica
 from ringback.work.run import Desk, PredictionRun
 from store.world import LINKS, World, opened
 

@@ -6,7 +6,6 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from ringback.words import json
 from ringback.words.errors import Unavailable
 from ringback.work.host import Host, RunnerError
 from ringback.work.inputs import Fetched, InputError, close, file_inputs, needs_fetching
+from ringback.work.pace import ReplicaSettings, ahead
 from ringback.work.run import Desk, PredictionRun
 
 log = logging.getLogger(__name__)
@@ -26,44 +26,11 @@ log = logging.getLogger(__name__)
 _POLL_S = 5.0
 """Seconds after which it looks for work even if nobody called: a net, not the way."""
 
-_AHEAD_S = 0.05
-_AHEAD_MAX = 64
 _BACKOFF_S = (1.0, 60.0)
 _UNSERVED_BATCH = 500
 _STORE_RETRY_S = 0.5
 _LAST_WRITES_S = 2.0
 """Seconds a drain waits at least for results under way to be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicaSettings:
-    """How a version is run.
-
-    Attributes:
-        python: the interpreter.
-        folder: the model's folder.
-        entry: file.py:Class.
-        timeout_s: how long a prediction may run.
-        cancel_grace_s: how long a predictor may take to stop when told to, before it is killed.
-        rerun: what becomes of a begun prediction that is handed back: never, unpublished or always.
-    """
-
-    python: str
-    folder: Path
-    entry: str
-    timeout_s: float = 1800.0
-    cancel_grace_s: float = 5.0
-    rerun: str = "unpublished"
-
-
-def ahead(average_s: float | None) -> int:
-    """Say how many predictions to hold at a time, given how long one takes on average (seconds).
-
-    One for a slow model, so that others can take the rest; for a quick one as many as start within 50 ms.
-    """
-    if average_s is None:
-        return 1
-    return max(1, min(_AHEAD_MAX, int(_AHEAD_S / max(average_s, 1e-6))))
 
 
 def _succeeded(future: asyncio.Future[dict[str, object]]) -> bool:

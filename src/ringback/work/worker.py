@@ -19,7 +19,8 @@ from ringback.words.errors import SetupError, Unavailable
 from ringback.words.json import canonical
 from ringback.work.host import RunnerError
 from ringback.work.model import Model, restore, unchanged
-from ringback.work.replica import Replica, ReplicaSettings
+from ringback.work.pace import ReplicaSettings
+from ringback.work.replica import Replica
 from ringback.work.run import Desk
 
 log = logging.getLogger(__name__)
