@@ -111,6 +111,7 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._round = NEW_ROUND
         self._claiming = False
+        self._freed = False  # room has come free since the last claim was begun
         self._full = False  # the last claim left something for want of room
         self._draining = False
 
@@ -174,6 +175,7 @@ class Dispatcher:
             self._full = True
             return _POLL_S
         self._claiming = True
+        self._freed = False
         try:
             claimed = await self._database.write(
                 lambda tx: lanes.claim(tx, self.holder, rooms, settings.links)
@@ -186,6 +188,8 @@ class Dispatcher:
         for work in claimed.works:
             self._take(work.origin)
             self._spawn(work)
+        if claimed.full and self._freed:
+            return 0.0  # what it left for want of room has room now, and nobody else would say so
         if claimed.next_due is None:
             return _POLL_S
         return min(_POLL_S, max(0.0, (claimed.next_due - self._clock()) / SECOND))
@@ -210,6 +214,7 @@ class Dispatcher:
         self._total += 1
 
     def _give(self, origin: str) -> None:
+        self._freed = True
         self._total -= 1
         self._used[origin] -= 1
         if not self._used[origin]:

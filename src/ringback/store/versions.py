@@ -47,11 +47,6 @@ async def get(tx: Tx, id_: str) -> Version | None:
     return _version(await tx.row(Q["get"], id_))
 
 
-async def latest(tx: Tx, model: str) -> Version | None:
-    """Give the version of a model that was served last, or None."""
-    return _version(await tx.row(Q["latest"], model))
-
-
 async def register(
     tx: Tx, id_: str, model: str, entry: str, openapi_schema: str, found: Sequence[SourceFile]
 ) -> None:

@@ -1,10 +1,6 @@
 -- name: get
 SELECT id, model, entry, openapi_schema, created_at FROM versions WHERE id = $1;
 
--- name: latest
-SELECT id, model, entry, openapi_schema, created_at FROM versions WHERE model = $1
-ORDER BY registered_at DESC, created_at DESC LIMIT 1;
-
 -- name: register
 INSERT INTO versions (id, model, entry, openapi_schema, created_at, registered_at) VALUES ($1, $2, $3, $4, $5, $5)
 ON CONFLICT (id) DO UPDATE SET registered_at = $5, entry = $3, openapi_schema = $4;

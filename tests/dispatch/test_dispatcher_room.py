@@ -1,0 +1,48 @@
+"""Room that comes free while a claim is under way is used at once, not at the next poll."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ringback.deliver.dispatcher import Dispatcher, DispatchSettings
+from ringback.rules.snapshot import Links
+from ringback.store.lanes import NOTHING, Claimed
+
+
+class Store:
+    """Answers a claim with "there was no room for all", after `meanwhile` has happened."""
+
+    def __init__(self, meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
+
+    async def write(self, _unit: Any) -> Claimed:
+        self._meanwhile()
+        return Claimed((), None, "", full=True)
+
+
+async def waits(meanwhile: Callable[[Dispatcher], Callable[[], None]]) -> float:
+    def happens() -> None:
+        meanwhile(dispatcher)()
+
+    dispatcher = Dispatcher(
+        Store(happens),  # type: ignore[arg-type] # only `write` is used
+        None,  # type: ignore[arg-type] # nothing is sent
+        DispatchSettings(Links("http://x"), in_flight=4, in_flight_per_origin=1),
+        holder="d",
+        clock=lambda: 0,
+        jitter=lambda: 0.0,
+    )
+    reservation = dispatcher.reserve("http://a:80")
+    assert reservation is not None
+    reservations.append(reservation)
+    return await dispatcher.run_once()
+
+
+reservations: list[Any] = []
+
+
+async def test_room_that_comes_free_during_a_claim_is_used_at_once() -> None:
+    assert await waits(lambda _dispatcher: lambda: reservations[-1].use(NOTHING)) == 0.0
+
+
+async def test_without_it_the_claim_waits_to_be_called() -> None:
+    assert await waits(lambda _dispatcher: lambda: None) > 0.0
