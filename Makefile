@@ -5,7 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup clients demo test check fmt bench mutants lock clean
+.PHONY: help setup clients demo test check fmt bench mutants chaos lock clean
 
 help: ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -32,16 +32,20 @@ fmt: setup ## Format and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: setup ## Measure
-	$(BIN)/python bench/run.py $(ARGS)
+bench: setup ## Measure (PEERS=1: beside what people use)
+	$(BIN)/python bench/run.py $(if $(PEERS),--peers) $(ARGS)
 
 mutants: clients ## Break each promise on purpose; its test must notice
 	$(BIN)/python tests/mutants/run.py $(ARGS)
+
+chaos: setup ## Kill it under load, again and again (KILLS=100 SEED=1, MUTANTS=1)
+	$(BIN)/python chaos/run.py $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(DATABASE),--database $(DATABASE)) $(if $(MUTANTS),--mutants) $(ARGS)
 
 lock: setup ## Lock the requirements anew (UPGRADE=1: newer versions)
 	@scripts/lock.sh
 
 clean: ## Remove what make made; never data
-	rm -rf $(BIN:/bin=) tests/clients/node_modules .demo .bench .mutants .fresh
+	rm -rf $(BIN:/bin=) tests/clients/node_modules .demo .bench .chaos .mutants .fresh
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests bench demo -name __pycache__ -prune -exec rm -rf {} +
+	find src tests bench chaos demo -name __pycache__ -prune -exec rm -rf {} +

@@ -23,7 +23,7 @@ class Job:
     Attributes:
         port: the server's.
         token: for the API.
-        body: of each request.
+        bodies: of the requests: the first, the second, and round again.
         total: how many.
         connections: each has one request in flight.
         per_second: the pace; 0 for as fast as answers come.
@@ -31,7 +31,7 @@ class Job:
 
     port: int
     token: str
-    body: str
+    bodies: list[str]
     total: int
     connections: int
     per_second: float = 0.0
@@ -39,7 +39,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What came of it. Moments are seconds since the epoch, durations seconds."""
+    """What came of it: ids and durations in the order of the requests.
+
+    Moments are seconds since the epoch, durations seconds.
+    """
 
     started: float
     ended: float
@@ -54,34 +57,37 @@ async def create(job: Job) -> Created:
         RuntimeError: the server refused one.
     """
     connections = await connect(job.port, job.connections)
-    post = request("POST", "/v1/predictions", job.token, job.body.encode())
-    answers: list[tuple[bytes, float]] = []
+    posts = [request("POST", "/v1/predictions", job.token, body.encode()) for body in job.bodies]
+    answers: list[tuple[bytes, float]] = [(b"", 0.0)] * job.total
     started = time.time()
-    turns = _moments(started, job)
-    await asyncio.gather(*(_work(connection, post, turns, answers) for connection in connections))
+    turns = _turns(started, job)
+    await asyncio.gather(*(_work(connection, posts, turns, answers) for connection in connections))
     ended = time.time()
     for connection in connections:
         connection.close()
     return Created(started, ended, [_id(body) for body, _ in answers], [seconds for _, seconds in answers])
 
 
-def _moments(started: float, job: Job) -> Iterator[float]:
+def _turns(started: float, job: Job) -> Iterator[tuple[int, float]]:
     gap = 1 / job.per_second if job.per_second else 0.0
-    return iter([started + number * gap for number in range(job.total)])
+    return iter([(number, started + number * gap) for number in range(job.total)])
 
 
 async def _work(
-    connection: Connection, post: bytes, turns: Iterator[float], answers: list[tuple[bytes, float]]
+    connection: Connection,
+    posts: list[bytes],
+    turns: Iterator[tuple[int, float]],
+    answers: list[tuple[bytes, float]],
 ) -> None:
-    for moment in turns:
+    for number, moment in turns:
         begun = time.time()
         if moment > begun:
             await asyncio.sleep(moment - begun)
             begun = time.time()
-        status, body = await connection.ask(post)
+        status, body = await connection.ask(posts[number % len(posts)])
         if status != 201:
             raise RuntimeError(f"a create was answered {status}: {body.decode(errors='replace')}")
-        answers.append((body, time.time() - begun))
+        answers[number] = (body, time.time() - begun)
 
 
 def _id(body: bytes) -> str:

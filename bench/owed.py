@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -26,6 +27,8 @@ from ringback.words.signature import new_secret
 
 _LINKS = Links("http://127.0.0.1:5050")
 _HOLDER = "bench"
+_TOGETHER = 5000
+"""Predictions written in one transaction."""
 _VERSION = "0" * 64
 _MODEL = "bench/owed"
 _INPUT = canonical({"prompt": "an astronaut riding a horse, " * 8}).decode()
@@ -71,12 +74,14 @@ async def owe(folder: str, count: int, url: str) -> list[str]:
     database = Sqlite(data.database, lambda: time.time_ns() // 1000)
     account, made = unguessable(os.urandom), PredictionIds(os.urandom)
     ids = [made.make(time.time_ns() // 1000) for _ in range(count)]
+    parts = [ids[at : at + _TOGETHER] for at in range(0, count, _TOGETHER)]
     await database.write(
         lambda tx: accounts.create(
             tx, id=account, username="ringback", secret_id=account, secret=new_secret(os.urandom)
         )
     )
-    await database.write(lambda tx: _owe(tx, account, ids, url))
+    for part in parts:
+        await database.write(partial(_owe, account=account, ids=part, url=url))
     await database.close()
     data.close()
     return ids

@@ -9,7 +9,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +26,8 @@ TOKEN = "r8_bench_token_of_this_measurement_00000000"
 SERVER = (sys.executable, "-m", "ringback.assembly")
 _START_S = 30.0
 _STOP_S = 60.0
+FAULTS = (" INFO ", " WARNING ")
+"""What a server may say of receivers that fail on purpose."""
 _COMPLAINTS = 5
 """Lines of the server's log that are shown when it complains."""
 
@@ -58,10 +60,15 @@ def result_of(command: Sequence[str], kind: type[T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server."""
+    """A running server.
+
+    Attributes:
+        ready_at: when it said that it listens, seconds since the epoch.
+    """
 
     process: subprocess.Popen[bytes]
     port: int
+    ready_at: float
 
     def get(self, path: str) -> dict[str, Any]:
         """GET something of the API."""
@@ -101,6 +108,34 @@ class Server:
             return float("nan")  # only Linux tells
         return (int(columns[11]) + int(columns[12])) / os.sysconf("SC_CLK_TCK")
 
+    def memory_mb(self) -> float:
+        """Give its memory in use (RSS), MB; its models' processes are not in it."""
+        return self._memory_mb("VmRSS")
+
+    def peak_mb(self) -> float:
+        """Give the most it had in use since `forget_peak`, MB."""
+        return self._memory_mb("VmHWM")
+
+    def forget_peak(self) -> None:
+        """Begin to watch its memory anew."""
+        with suppress(OSError):  # only Linux has it
+            Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+
+    def _memory_mb(self, what: str) -> float:
+        try:
+            told = Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return float("nan")  # only Linux tells
+        return int(told.partition(f"{what}:")[2].split()[0]) * 1024 / 1e6
+
+    def pause(self) -> None:
+        """Have it take no processor time; its models' processes go on, but have nothing to do."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """Let it drain and end.
 
@@ -118,10 +153,15 @@ class Server:
 
 
 @contextmanager
-def serving(command: Sequence[str], data: Path, *models: str) -> Iterator[Server]:
-    """Run a server with these of the bench's models and nothing else said, until the block ends."""
+def serving(
+    command: Sequence[str], data: Path, *models: str, mute: tuple[str, ...] = (" INFO ",)
+) -> Iterator[Server]:
+    """Run a server with these of the bench's models and nothing else said, until the block ends.
+
+    Lines of its log with one of `mute` in them are not shown.
+    """
     named = [f"bench/{name}={MODELS / name}" for name in models]
-    path = data.parent / "server.log"
+    path = data.parent / f"{data.name}.log"
     with path.open("wb") as log:
         process = subprocess.Popen(
             [*command, "serve", *named, "--data", str(data), "--port", "0"],
@@ -133,21 +173,22 @@ def serving(command: Sequence[str], data: Path, *models: str) -> Iterator[Server
         )
     assert process.stdout is not None
     try:
-        with _outlived_by_none(process.pid):
+        with outlived_by_none(process.pid):
             line = process.stdout.readline().decode()
+            ready_at = time.time()
             if not line.startswith("ringback is listening on "):
                 raise RuntimeError(line + path.read_text())
-            yield Server(process, int(line.rpartition(":")[2]))
+            yield Server(process, int(line.rpartition(":")[2]), ready_at)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
         process.stdout.close()
-        _complain(path)
+        _complain(path, mute)
 
 
 @contextmanager
-def _outlived_by_none(group: int) -> Iterator[None]:
+def outlived_by_none(group: int) -> Iterator[None]:
     """Have a process group killed if this process is: a server left over spoils what is measured next."""
     watch = (
         f"cat > /dev/null; kill -s KILL -- -{group}"  # standard input ends with whoever holds its other end
@@ -159,8 +200,8 @@ def _outlived_by_none(group: int) -> Iterator[None]:
             guard.kill()
 
 
-def _complain(path: Path) -> None:
-    lines = [line for line in path.read_text().splitlines() if " INFO " not in line]
+def _complain(path: Path, mute: tuple[str, ...]) -> None:
+    lines = [line for line in path.read_text().splitlines() if not any(word in line for word in mute)]
     for line in lines[:_COMPLAINTS]:
         print(f"  server: {line}", file=sys.stderr)
     if len(lines) > _COMPLAINTS:
@@ -172,7 +213,8 @@ class Receiver:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.url = f"http://127.0.0.1:{int(self._answer())}/hook"
+        self.origin = f"http://127.0.0.1:{int(self._answer())}"
+        self.url = f"{self.origin}/hook"
 
     def _answer(self) -> str:
         assert self._process.stdout is not None
@@ -187,16 +229,35 @@ class Receiver:
         """Wait until it has `count` requests, at most `seconds`; give how many it has."""
         return int(self._tell("await", count, seconds))
 
+    def held(self, count: int, seconds: float) -> int:
+        """Wait until it has left `count` requests without an answer, at most `seconds`; give how many."""
+        return int(self._tell("held", count, seconds))
+
+    def answer(self, after_ms: float) -> None:
+        """Have it answer after so long from now on; below 0, not at all."""
+        self._tell("answer", after_ms)
+
+    def come_back(self, at: float, answering_ms: float) -> float:
+        """At a moment (seconds since the epoch) have it listen and answer after so long; give when it did."""
+        self.answer(answering_ms)
+        time.sleep(max(0.0, at - time.time()))
+        self._tell("up")
+        return time.time()
+
     def report(self, secret: str) -> Report:
         """Give everything it received, verified, and let it begin anew."""
         return msgspec.json.decode(self._tell("report", secret), type=Report)
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """Run a receiver until the block ends."""
+def receiving(*, down: bool = False) -> Iterator[Receiver]:
+    """Run a receiver until the block ends; if `down`, nobody can connect until it is told to come up."""
     with subprocess.Popen(
-        module("receiver"), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        module("receiver", *(["down"] if down else [])),
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         yield Receiver(process)
         assert process.stdin is not None

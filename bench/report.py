@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import msgspec
 
+from bench.load import Check
 from bench.machine import Machine
-from bench.rows import Check
 
 _SYNCHRONOUS = {"0": "OFF", "1": "NORMAL", "2": "FULL", "3": "EXTRA"}
 
@@ -32,21 +32,21 @@ def table(machine: Machine, rows: list[Row]) -> str:
         f"data folder: fdatasync p50 {p50:.3f} ms, p99 {p99:.3f} ms",
         "PRAGMAs: " + ", ".join(f"{name} {value}" for name, value in pragmas.items()),
         "",
-        f"{'row':<14}{'figure':<26}{'median':>12}{'least':>12}{'most':>12}",
+        f"{'row':<29}{'figure':<26}{'median':>12}{'least':>12}{'most':>12}",
     ]
     return "\n".join([*head, *(line for row in rows for line in _lines(row))])
 
 
 def _lines(row: Row) -> list[str]:
     figures = [
-        f"{'' if at else row.name:<14}{what:<26}{median:>12}{least:>12}{most:>12}"
+        f"{'' if at else row.name:<29}{what:<26}{median:>12}{least:>12}{most:>12}"
         for at, (what, median, least, most) in enumerate(
             (what, _shown(row.medians[what]), *map(_shown, row.spans[what])) for what in row.medians
         )
     ]
     bad, missing, duplicate = row.check.bad, row.check.missing, row.check.duplicate
     checked = f"{row.runs} x {row.events} events: {bad} bad, {missing} missing, {duplicate} duplicate"
-    return [*figures, f"{'':<14}{checked}"]
+    return [*figures, f"{'':<29}{checked}"]
 
 
 def _shown(value: float) -> str:

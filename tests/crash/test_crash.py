@@ -5,67 +5,19 @@ backwards.
 """
 
 import asyncio
-import contextlib
 import os
 import socket
-import sys
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from ringback.words.ids import parse_delivery_id
+from crash.killing import Load, check_order, completed, hooked_server
 from ringback.words.signature import verify
-from support.receiver import Received, Receiver, receiving
-from support.server import Server, model, serving
+from support.receiver import Receiver, receiving
+from support.server import Server
 
 KILLS = int(os.environ.get("RINGBACK_KILLS", "10"))
 LOADERS = 3
-SERVER = [sys.executable, str(Path(__file__).parent / "paused_server.py")]
-EVENTS = ["start", "output", "logs", "completed"]
-
-
-@dataclass
-class Load:
-    """Predictions created while the server runs, and those it accepted."""
-
-    hook_url: str
-    accepted: list[str] = field(default_factory=list)
-
-    async def run(self, server: Server) -> None:
-        """Create predictions until the server is gone."""
-        with contextlib.suppress(aiohttp.ClientError):
-            while True:
-                text = f"one two three {len(self.accepted)}"
-                for version, input_ in (
-                    ("test/echo", {"text": text}),
-                    ("test/tokens", {"text": text, "pause": 0.001}),
-                ):
-                    more = {"webhook": self.hook_url, "webhook_events_filter": EVENTS}
-                    self.accepted.append((await server.create(version, input_, **more))["id"])
-                await asyncio.sleep(0.01)  # the pace of the load
-
-
-@asynccontextmanager
-async def hooked_server(data: Path, config: Path) -> AsyncIterator[tuple[Server, socket.socket]]:
-    ours, theirs = socket.socketpair()
-    ours.setblocking(False)
-    with ours, theirs:
-        async with serving(
-            model("test/echo", "echo"),
-            model("test/tokens", "tokens"),
-            "--config",
-            str(config),
-            data=data,
-            command=SERVER,
-            env={"RINGBACK_TEST_HOOK": str(theirs.fileno())},
-            pass_fds=(theirs.fileno(),),
-        ) as server:
-            yield server, ours
 
 
 async def kill_in_the_middle(server: Server, hook: socket.socket, receiver: Receiver) -> str:
@@ -83,17 +35,6 @@ async def kill_in_the_middle(server: Server, hook: socket.socket, receiver: Rece
     assert in_flight > 0
     assert pending > 0
     return f"{in_flight} attempts in flight, {pending} changes uncommitted"
-
-
-def check_order(received: list[Received]) -> None:
-    """Per prediction: numbers never go down, and one id always has one body."""
-    newest: dict[str, int] = defaultdict(int)
-    bodies: dict[str, bytes] = {}
-    for item in received:
-        prediction_id, number = parse_delivery_id(item.id)
-        assert number >= newest[prediction_id], f"{item.id} began after number {newest[prediction_id]}"
-        newest[prediction_id] = number
-        assert bodies.setdefault(item.id, item.body) == item.body, f"{item.id} has two bodies"
 
 
 async def test_a_server_killed_again_and_again_loses_nothing_and_repeats_nothing_backwards(
@@ -115,7 +56,7 @@ async def test_a_server_killed_again_and_again_loses_nothing_and_repeats_nothing
         async with hooked_server(tmp_path / "data", config) as (server, _hook):
             ended = [await server.ended(id_, timeout=60) for id_ in load.accepted]
             wanted = set(load.accepted)
-            await receiver.until(lambda r: wanted <= _completed(r), timeout=60)
+            await receiver.until(lambda r: wanted <= completed(r), timeout=60)
             secret = await server.secret()
         for item in receiver.received:
             stamp = item.headers["webhook-timestamp"]
@@ -128,7 +69,3 @@ async def test_a_server_killed_again_and_again_loses_nothing_and_repeats_nothing
         print(f"\n{KILLS} kills: {len(wanted)} predictions, {by_status}, {len(receiver.received)} attempts")
     assert by_status["succeeded"] > 0
     assert sum(by_status.values()) == len(wanted)
-
-
-def _completed(receiver: Receiver) -> set[str]:
-    return {parse_delivery_id(item.id)[0] for item in receiver.acknowledged if item.event == "completed"}

@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import uvloop
 
+from deliver.authority import Authority, made
 from ringback.deliver.egress import Egress, EgressSettings
+from ringback.net.names import Lookup
 from ringback.rules.address import AddressRules
 
 Script = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -16,10 +19,9 @@ Script = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
-) -> dict[str, Callable[[], asyncio.AbstractEventLoop]] | None:
-    if not item.path.name.startswith("test_egress"):
-        return None
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    loops = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return loops if item.path.name.startswith("test_egress") else {"asyncio": asyncio.new_event_loop}
 
 
 async def _request(reader: asyncio.StreamReader, *, whole: bool) -> bytes:
@@ -28,6 +30,11 @@ async def _request(reader: asyncio.StreamReader, *, whole: bool) -> bytes:
         (line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b"0"
     )
     return head + (await reader.readexactly(int(length)) if whole else b"")
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return made(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture
@@ -46,6 +53,7 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
         tls: ssl.SSLContext | None = None,
         *,
         whole: bool = True,
+        port: int = 0,
     ) -> str:
         async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             tasks.add(asyncio.current_task())
@@ -62,7 +70,7 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(talk, host, 0, ssl=tls)
+        server = await asyncio.start_server(talk, host, port, ssl=tls)
         servers.append(server)
         port = server.sockets[0].getsockname()[1]
         return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -81,16 +89,17 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[str]]]:
 @pytest.fixture
 async def make_egress() -> AsyncIterator[Callable[..., Egress]]:
     """Make an egress that may dial loopback and is closed after the test."""
-    made: list[Egress] = []
+    all_made: list[Egress] = []
 
     def make(
         settings: EgressSettings = EgressSettings(timeout_s=5),  # noqa: B008 -- frozen
         rules: AddressRules = AddressRules(allow_loopback=True),  # noqa: B008 -- frozen
         now: Callable[[], float] = lambda: 0.0,
+        lookup: Lookup = socket.getaddrinfo,
     ) -> Egress:
-        made.append(Egress(settings, rules, now=now))
-        return made[-1]
+        all_made.append(Egress(settings, rules, now=now, lookup=lookup))
+        return all_made[-1]
 
     yield make
-    for egress in made:
+    for egress in all_made:
         await egress.close()

@@ -8,6 +8,7 @@ import pytest
 
 from ringback.deliver.egress import Egress, EgressSettings
 from ringback.rules.attempt import Gone, judge
+from ringback.rules.headers import extra_headers
 
 Serve = Callable[..., Awaitable[str]]
 Make = Callable[..., Egress]
@@ -94,7 +95,12 @@ async def test_every_2xx_acknowledges(serve: Serve, make_egress: Make, status: i
 
 
 @pytest.mark.parametrize(
-    "status", [300, 301, 302, 303, 304, 307, 308, 400, 404, 410, 422, 429, 500, 503, 599, 999]
+    "status",
+    [
+        *(300, 301, 302, 303, 304, 307, 308),
+        *(400, 401, 403, 404, 405, 408, 409, 410, 413, 415, 422, 425, 429),
+        *(500, 502, 503, 504, 599, 999),
+    ],
 )
 async def test_every_other_status_is_a_failure_with_a_diagnosis(
     serve: Serve, make_egress: Make, status: int
@@ -135,6 +141,19 @@ async def test_413_names_the_size_that_was_too_large(serve: Serve, make_egress: 
     # the receiver looks at the head only and answers while most of the body is still to be sent
     result = await make_egress().post(await serve(script, whole=False), HEADERS, b"x" * 1_150_001)
     assert result.diagnosis == "answered 413: the receiver's body limit is below 1.2 MB; raise it there"
+
+
+async def test_a_large_body_arrives_whole(serve: Serve, make_egress: Make) -> None:
+    body = bytes(range(256)) * 40_000
+    bodies: list[bytes] = []
+
+    async def script(request: bytes, writer: asyncio.StreamWriter) -> None:
+        bodies.append(request.partition(b"\r\n\r\n")[2])
+        writer.write(OK)
+
+    result = await make_egress().post(await serve(script), HEADERS, body)
+    assert result.cause == "acknowledged"
+    assert bodies == [body]
 
 
 async def test_retry_after_is_read_from_failures(serve: Serve, make_egress: Make) -> None:
@@ -215,6 +234,39 @@ async def test_a_connection_whose_body_does_not_end_is_closed_after_the_excerpt(
 async def test_an_ipv6_receiver_is_reached(serve: Serve, make_egress: Make) -> None:
     result = await make_egress().post(await serve(OK, "::1"), HEADERS, b"{}")
     assert result.cause == "acknowledged"
+
+
+async def test_extra_headers_go_to_their_destination_and_to_no_other(serve: Serve, make_egress: Make) -> None:
+    seen: list[bytes] = []
+
+    async def script(request: bytes, writer: asyncio.StreamWriter) -> None:
+        seen.append(request)
+        writer.write(OK)
+
+    url, other = await serve(script), await serve(script)
+    headers = extra_headers({f"{url}/hooks": {"X-Api-Key": "ours", "accept": "application/json"}})
+    egress = make_egress(EgressSettings(timeout_s=5, headers=headers))
+    for target in (f"{url}/hooks/1?a=b", f"{url}/other", f"{other}/hooks/1"):
+        assert (await egress.post(target, HEADERS, b"{}")).cause == "acknowledged"
+    assert b"x-api-key: ours\r\naccept: application/json\r\n" in seen[0]
+    assert [b"x-api-key" in request.lower() for request in seen] == [True, False, False]
+    assert all(b"webhook-id: evt_a_1\r\n" in request for request in seen)
+
+
+async def test_a_user_in_the_url_goes_before_an_extra_authorization(serve: Serve, make_egress: Make) -> None:
+    seen: list[bytes] = []
+
+    async def script(request: bytes, writer: asyncio.StreamWriter) -> None:
+        seen.append(request)
+        writer.write(OK)
+
+    url = await serve(script)
+    headers = extra_headers({url: {"Authorization": "Bearer ours"}})
+    egress = make_egress(EgressSettings(timeout_s=5, headers=headers))
+    for target in (url, url.replace("://", "://user:p%40ss@")):
+        assert (await egress.post(target, HEADERS, b"{}")).cause == "acknowledged"
+    sent = [line for request in seen for line in request.split(b"\r\n") if b"uthorization" in line]
+    assert sent == [b"authorization: Bearer ours", b"Authorization: Basic dXNlcjpwQHNz"]
 
 
 async def test_proxies_of_the_environment_are_ignored(

@@ -1,6 +1,8 @@
 """One attempt against receivers that break, hang or flood: each ends in a diagnosis, in time."""
 
 import asyncio
+import os
+import resource
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -224,16 +226,17 @@ async def test_a_port_where_nothing_listens_is_named(make_egress: Make) -> None:
 
 
 @asynccontextmanager
-async def full_backlog() -> AsyncIterator[int]:
+async def full_backlog(host: str = "127.0.0.1") -> AsyncIterator[int]:
     """A port that accepts no more: its queue is full and nobody takes from it."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.bind((host, 0))
     listener.listen(0)
     port = int(listener.getsockname()[1])
-    waiting = [socket.socket() for _ in range(3)]
+    waiting = [socket.socket(family) for _ in range(3)]
     for one in waiting:
         one.setblocking(False)
-        one.connect_ex(("127.0.0.1", port))
+        one.connect_ex((host, port))
     yield port
     for one in [listener, *waiting]:
         one.close()
@@ -247,6 +250,24 @@ async def test_a_connection_that_is_not_accepted_says_so(make_egress: Make) -> N
         f"no answer within 0.3 s: 127.0.0.1:{port} does not accept connections; "
         "check the address and any firewall before it"
     )
+
+
+async def test_a_machine_out_of_file_descriptors_says_so(serve: Serve, make_egress: Make) -> None:
+    url = await serve(OK)
+    egress = make_egress()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+    try:
+        result = await egress.post(url, {}, b"{}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert result.cause == "connect"
+    assert result.diagnosis == (
+        f"can't connect to {url[7:]}: this machine is out of file descriptors; raise its limit (ulimit -n)"
+    )
+    assert (await egress.post(url, {}, b"{}")).cause == "acknowledged"
 
 
 async def test_a_name_without_address_is_named(make_egress: Make) -> None:

@@ -1,5 +1,6 @@
 """What egress never dials, and what it leaves to a proxy."""
 
+import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -39,6 +40,42 @@ async def test_an_address_in_disguise_is_refused(make_egress: Make, host: str) -
     result = await make_egress(rules=AddressRules()).post(f"http://{host}:{closed_port()}/", {}, b"{}")
     assert (result.cause, result.excerpt) == ("refused", "")
     assert result.diagnosis == "refused: 127.0.0.1 is a loopback address (allow it with egress.allow)"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://93.184.216.34@127.0.0.1:{port}/",
+        "http://93.184.216.34%40127.0.0.1@127.0.0.1:{port}/",
+        "http://example.com:80@127.0.0.1:{port}/",
+        "http://127.0.0.1:{port}/@93.184.216.34/",
+        "http://127.0.0.1:{port}?@93.184.216.34/",
+        "http://127.0.0.1:{port}#@93.184.216.34/",
+    ],
+)
+async def test_a_user_that_looks_like_a_host_changes_no_host(make_egress: Make, url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        result = await make_egress(rules=AddressRules()).post(url.format(port=port), {}, b"{}")
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    assert result.diagnosis == "refused: 127.0.0.1 is a loopback address (allow it with egress.allow)"
+
+
+async def test_encoded_line_ends_stay_encoded(serve: Serve, make_egress: Make) -> None:
+    seen: list[bytes] = []
+
+    async def script(request: bytes, writer: asyncio.StreamWriter) -> None:
+        seen.append(request)
+        writer.write(OK)
+
+    url = await serve(script)
+    await make_egress().post(f"{url}/x%0d%0aFLUSHALL%0d%0a?y=%0d%0aDEL%20key", {}, b"{}")
+    assert seen[0].startswith(b"POST /x%0d%0aFLUSHALL%0d%0a?y=%0d%0aDEL%20key HTTP/1.1\r\n")
+    await make_egress().post(f"{url}/x\r\nFLUSHALL\r\n", {}, b"{}")  # the API refuses such a URL
+    assert len(seen) == 2
+    assert b"\nFLUSHALL" not in seen[1]
 
 
 async def test_a_proxy_does_not_open_addresses_that_the_rules_forbid(serve: Serve, make_egress: Make) -> None:

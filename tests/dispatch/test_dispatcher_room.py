@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ringback.deliver.dispatcher import Dispatcher, DispatchSettings
+from ringback.rules.endpoint import Target
 from ringback.rules.snapshot import Links
-from ringback.store.lanes import NOTHING, Claimed
+from ringback.store.claims import Claimed
+from ringback.store.lanes import NOTHING
 
 
 class Store:
@@ -31,7 +33,7 @@ async def waits(meanwhile: Callable[[Dispatcher], Callable[[], None]]) -> float:
         clock=lambda: 0,
         jitter=lambda: 0.0,
     )
-    reservation = dispatcher.reserve("http://a:80")
+    reservation = dispatcher.reserve(Target("http://a:80", "acct_1 http://a/"))
     assert reservation is not None
     reservations.append(reservation)
     return await dispatcher.run_once()

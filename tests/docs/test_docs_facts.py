@@ -83,7 +83,7 @@ def test_each_diagnosis_of_the_program_is_explained() -> None:
 
 def test_each_explained_diagnosis_is_one_that_the_program_gives() -> None:
     known = "\n".join(
-        text for name in ("deliver/diagnosis.py", "store/lanes.py") for text in sentences(SRC / name)
+        text for name in ("deliver/diagnosis.py", "store/settlements.py") for text in sentences(SRC / name)
     )
     parts = [part.strip(" :;") for row in diagnoses() for part in _JOINTS.split(row)]
     assert [part for part in parts if len(part) > 3 and part not in known] == []

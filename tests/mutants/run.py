@@ -1,10 +1,11 @@
 """Break each promise on purpose; the tests that guard it must fail.
 
-A mutant (in the *.toml files here, one for each promise) is a small breakage of the source, with the tests
-that must notice it. They run in a copy of the project that is broken in this way; first, all of them run in
-copies that are not. A promise whose mutant survives is not kept, whatever its tests say.
+A mutant (in the *.toml files here, each about one promise) is a small breakage of the source, with the tests
+that must notice it; docs/promises.md lists them all. They run in a copy of the project that is broken in this
+way; first, all of them run in copies that are not. A promise whose mutant survives is not kept, whatever its
+tests say.
 
-    python tests/mutants/run.py [--list] [--only NAME ...] [--why]
+    python tests/mutants/run.py [--list] [--page] [--only NAME ...] [--why]
 """
 
 import argparse
@@ -26,6 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 WORK = ROOT / ".mutants"
+PAGE = ROOT / "docs/promises.md"
 PACKAGE = Path("src/ringback")
 LIMIT_S = 120.0
 """A test that takes longer than this has noticed nothing: it hangs."""
@@ -35,6 +37,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", ".*")
 _NODE_MODULES = Path("tests/clients/node_modules")
 _MARK = "RINGBACK_MUTANTS"
 _TESTS_FAILED = 1
+_TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 _FAILED = re.compile(r"^FAILED (.+?)(?: - (.*))?$", re.MULTILINE)
 
 
@@ -90,6 +93,35 @@ def catalogue(folder: Path = HERE) -> list[Mutant]:
                 )
             )
     return found
+
+
+def page(text: str, mutants: Sequence[Mutant]) -> str:
+    """Give the page of the promises with its tables made anew from the mutants.
+
+    Args:
+        text: the page, with a heading of the second level and a table for each promise.
+        mutants: what the tables say, in order.
+
+    Raises:
+        ValueError: there is no heading, or no table under it, for the promise of a mutant.
+    """
+    for promise in dict.fromkeys(mutant.promise for mutant in mutants):
+        table = _table([mutant for mutant in mutants if mutant.promise == promise])
+        before, heading, rest = text.partition(f"\n## {promise}\n")
+        section, following, others = rest.partition("\n## ")
+        if not _TABLE.search(section):
+            raise ValueError(f"the page has no table under: ## {promise}")
+        lines = _TABLE.split(section, maxsplit=1)
+        text = before + heading + table.join(lines) + following + others
+    return text
+
+
+def _table(mutants: Sequence[Mutant]) -> str:
+    lines = ["| broken on purpose | where | noticed by |", "|---|---|---|"]
+    for mutant in mutants:
+        tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in mutant.tests)
+        lines.append(f"| {mutant.name} | `{mutant.file}` | {tests} |")
+    return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +256,7 @@ async def try_mutant(slot: Slot, mutant: Mutant, *, why: bool) -> bool:
         how = "killed at the limit" if outcome.code is None else f"pytest's exit code {outcome.code}"
         print(f"SURVIVED        {mutant.promise}: {mutant.name}: {how}; not noticed by {', '.join(missed)}")
     else:
-        names = ", ".join(test.rpartition("/")[2] for test in mutant.tests)
+        names = ", ".join(test.removeprefix("tests/") for test in mutant.tests)
         print(f"caught {outcome.seconds:5.1f} s  {mutant.promise}: {mutant.name}: by {names}")
     if missed and not outcome.failed:
         print(outcome.output)
@@ -258,6 +290,7 @@ def main() -> int:
     """Give the exit code: 0 if each mutant was caught."""
     parser = argparse.ArgumentParser(description="Break each promise on purpose; its tests must notice.")
     parser.add_argument("--list", action="store_true", help="say what there is")
+    parser.add_argument("--page", action="store_true", help="write the tables of docs/promises.md anew")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="these mutants alone")
     parser.add_argument("--why", action="store_true", help="show how each test failed")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
@@ -265,6 +298,9 @@ def main() -> int:
     mutants = [each for each in catalogue() if not options.only or each.name in options.only]
     if unknown := set(options.only) - {each.name for each in mutants}:
         parser.error(f"no mutant is called {', '.join(sorted(unknown))}")
+    if options.page:
+        PAGE.write_text(page(PAGE.read_text(), catalogue()))
+        return 0
     if options.list:
         for each in mutants:
             print(f"{each.promise}: {each.name} ({each.file})")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mutants.run import ROOT, Mutant, Outcome, catalogue, parse_failures
+from mutants.run import PAGE, ROOT, Mutant, Outcome, catalogue, page, parse_failures
 
 MUTANTS = catalogue()
 BROKEN = Mutant("x", "1 Atomic", "a.py", (("one\n", "two\n"),), ("tests/test_a.py::test_b",))
@@ -26,9 +26,31 @@ def test_each_promise_has_a_mutant_and_each_mutant_a_name_of_its_own() -> None:
     assert max(Counter(mutant.name for mutant in MUTANTS).values()) == 1
 
 
-def test_the_table_of_promises_names_every_mutant() -> None:
-    table = (ROOT / "ARCHITECTURE.md").read_text()
-    assert [mutant.name for mutant in MUTANTS if f"`{mutant.name}`" not in table] == []
+def test_the_page_of_the_promises_lists_the_mutants_as_they_are() -> None:
+    text = PAGE.read_text()
+    assert text == page(text, MUTANTS), "make mutants ARGS=--page writes the tables anew"
+
+
+def test_the_table_of_promises_has_each_promise_and_names_tests_that_exist() -> None:
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition("\n## Promises\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| *(\d*) \| \*\*(.+?)\.\*\*.+\|(.+)\|$", table, re.MULTILINE)
+    assert {f"{number} {name}".strip() for number, name, _ in rows} == {mutant.promise for mutant in MUTANTS}
+    for _, name, guards in rows:
+        files = re.findall(r"`(\w+/\w+)`", guards)
+        assert files, name
+        assert [file for file in files if not (ROOT / "tests" / f"{file}.py").is_file()] == [], name
+
+
+def test_a_promise_without_a_table_has_no_page() -> None:
+    with pytest.raises(ValueError, match="no table under: ## 1 Atomic"):
+        page("# P\n\n## 1 Atomic\n\nNo table.\n\n## 2 Other\n\n| x |\n", [BROKEN])
+
+
+def test_a_page_keeps_what_stands_around_its_tables() -> None:
+    made = page("# P\n\n## 1 Atomic\n\nSaid.\n\n| old |\n\nMore.\n\n## Other\n\n| kept |\n", [BROKEN])
+    head, _, rest = made.partition("| broken on purpose | where | noticed by |\n|---|---|---|\n")
+    assert head == "# P\n\n## 1 Atomic\n\nSaid.\n\n"
+    assert rest == "| x | `a.py` | `test_a.py::test_b` |\n\nMore.\n\n## Other\n\n| kept |\n"
 
 
 @pytest.mark.parametrize(

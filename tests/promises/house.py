@@ -10,6 +10,7 @@ from pathlib import Path
 from ringback.deliver.dispatcher import Dispatcher, DispatchSettings
 from ringback.deliver.egress import Egress, EgressSettings
 from ringback.rules.address import AddressRules
+from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.prediction import Event
 from ringback.store import accounts, predictions
 from ringback.store.database import Tx
@@ -80,13 +81,13 @@ class House:
         async def verb(tx: Tx, telling: Telling) -> Change:
             return await predictions.advance(tx, hold, started=started, chunks=chunks, telling=telling)
 
-        assert (await self.outbox.change(_origin(receiver), verb)).held
+        assert (await self.outbox.change(target(receiver), verb)).held
 
     async def end(self, receiver: Receiver, hold: Hold) -> None:
         """Its end, granted to the dispatcher if there is room."""
         ending = Ending("succeed")
         change = await self.outbox.change(
-            _origin(receiver), lambda tx, telling: predictions.end(tx, hold, ending, telling)
+            target(receiver), lambda tx, telling: predictions.end(tx, hold, ending, telling)
         )
         assert change.held
 
@@ -100,6 +101,12 @@ class House:
         for _ in range(2):
             result = await self.egress.post(receiver.url, {"webhook-id": "evt_none_0"}, b"{}")
             assert result.cause == "acknowledged"
+
+
+def target(receiver: Receiver) -> Target:
+    """Where the events of predictions for this receiver go."""
+    origin = _origin(receiver)
+    return Target(origin, endpoint_key(ACCOUNT, f"{origin}/hook"))
 
 
 def _origin(receiver: Receiver) -> str:

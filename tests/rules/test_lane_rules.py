@@ -105,6 +105,18 @@ def test_rule_2_only_the_newest_delivery_can_be_updated() -> None:
     assert [delivery.event for delivery in after.pending] == ["output", "start", "logs"]
 
 
+@pytest.mark.parametrize("event", ["output", "logs"])
+def test_rule_2_one_that_was_never_attempted_and_is_sent_again_shows_nothing_newer_than_its_id(
+    event: Event,
+) -> None:
+    """It was given up untried, newer ones went out, and then somebody asked for it."""
+    before = Lane((pending(1, "output"),), last_number=2)
+    plan, after = owed(before, event)
+    assert plan.merged is None
+    assert [delivery.number for delivery in after.pending] == [1, 3]
+    assert flush(before, now=NOW - 9).merged is None
+
+
 # 3. What was attempted
 
 
@@ -183,6 +195,71 @@ def test_rule_5_without_completed_what_waits_goes_at_the_end(due: int) -> None:
 )
 def test_rule_5_the_end_changes_nothing_that_was_attempted_or_has_no_snapshot(before: Lane) -> None:
     assert advanced(before, flush(before, now=NOW)) == before
+
+
+# All of them in one table. `~` waits for the window's end, `*` is in flight, `!` has failed and waits to be
+# tried again; a column is what happens next, `end` the end of a prediction that asked for no `completed`.
+
+MARKS = {"~": (0, NOW + 9), "*": (1, NOW), "!": (1, NOW + 99)}
+
+
+def read(text: str, window_until: int) -> Lane:
+    words = text.split()
+    deliveries = []
+    for number, word in enumerate(words, 1):
+        attempts, due = MARKS.get(word[-1], (0, NOW))
+        event = next(event for event in EVENTS if event == word.rstrip("~*!"))
+        deliveries.append(pending(number, event, attempts, due=due))
+    return lane(*deliveries, window_until=window_until, held="*" in text)
+
+
+def written(found: Lane) -> str:
+    return " ".join(
+        item.event
+        + ("*" if item.attempts and found.held else "!" if item.attempts else "~" * (item.due_at > NOW))
+        for item in found.pending
+    )
+
+
+TABLE = {
+    # pending           output             logs               completed            end
+    "": ("output~", "logs~", "completed", ""),
+    "start": ("start output~", "start logs~", "start completed", "start"),
+    "start*": ("start* output~", "start* logs~", "start* completed", "start*"),
+    "start!": ("output~", "logs~", "completed", "start!"),
+    "output~": ("output~", "output~", "completed", "output"),
+    "logs~": ("output~", "logs~", "completed", "logs"),
+    "output*": ("output* output~", "output* logs~", "output* completed", "output*"),
+    "output!": ("output~", "logs~", "completed", "output!"),
+    "logs!": ("output~", "logs~", "completed", "logs!"),
+    "start output~": ("start output~", "start output~", "start completed", "start output"),
+    "start logs~": ("start output~", "start logs~", "start completed", "start logs"),
+    "start* logs~": ("start* output~", "start* logs~", "start* completed", "start* logs"),
+    "output* logs~": ("output* output~", "output* logs~", "output* completed", "output* logs"),
+    "logs* output~": ("logs* output~", "logs* output~", "logs* completed", "logs* output"),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "event", "after"),
+    [
+        (before, event, after)
+        for before, row in TABLE.items()
+        for event, after in zip(("output", "logs", "completed", "end"), row, strict=True)
+    ],
+)
+def test_the_whole_table_of_what_is_pending_and_what_happens(before: str, event: Event, after: str) -> None:
+    found = read(before, NOW + 9)
+    plan = flush(found, now=NOW) if event not in EVENTS else owe(found, event, now=NOW, window_us=WINDOW)
+    assert written(advanced(found, plan)) == after
+    if plan.created is not None:
+        assert plan.created.number == found.last_number + 1
+
+
+@pytest.mark.parametrize(("event", "after"), [("output", "output"), ("logs", "logs"), ("start", "start")])
+def test_the_same_with_no_window_open(event: Event, after: str) -> None:
+    found = read("start!", 0)
+    assert written(owed(found, event)[1]) == after
 
 
 # Settling

@@ -62,6 +62,7 @@ async def test_a_second_kill_is_one_too_many(tmp_path: Path, gate: Gate) -> None
         async with serving(GATE, data=tmp_path / "data") as server:
             created = created or await server.create("test/gate", gate.input)
             await gate.arrived()
+            await server.reached(created["id"], "processing")  # recorded: what is not, was not begun
             server.kill()
             await server.stopped()
         gate.open()

@@ -1,11 +1,12 @@
 """Claiming lanes: fair between origins, within each one's room, and nobody is hidden behind a crowd."""
 
 from ringback.rules.retry import SECOND
-from ringback.store import lanes
+from ringback.store import claims
 from ringback.store.attempts import Work
-from ringback.store.lanes import NEW_ROUND, Rooms
+from ringback.store.claims import NEW_ROUND, Rooms
 from ringback.store.predictions import Ending
-from store.world import BROKEN, LINKS, OK, World, hook
+from store.outage import REFUSED
+from store.world import LINKS, OK, World, hook
 
 
 async def owing(world: World, origin: str, count: int = 1) -> None:
@@ -32,7 +33,8 @@ async def test_an_origin_gets_no_more_than_its_room(world: World) -> None:
     await owing(world, "http://b-alone.example:80")
     claimed = await world.lanes(each=32, used={"http://a-crowd.example:80": 2})
     origins = [work.origin for work in claimed.works]
-    assert origins.count("http://a-crowd.example:80") == 30
+    # 30 are free; 8 of an origin's slots are kept for endpoints with nothing in flight
+    assert origins.count("http://a-crowd.example:80") == 22
     assert origins.count("http://b-alone.example:80") == 1
 
 
@@ -104,20 +106,20 @@ async def test_many_waiting_origins_are_no_reason_to_claim_again_at_once(world: 
     for number in range(150):
         await owing(world, origin(number))
     for work in await everything(world):
-        await world.settle(work, BROKEN)
-    after, walk, claims = "", NEW_ROUND, 0
+        await world.settle(work, REFUSED)
+    after, walk, count = "", NEW_ROUND, 0
     while True:
-        claims += 1
+        count += 1
         rooms = Rooms(512, 32, {}, after, walk)
-        claimed = await world.database.write(lambda tx, rooms=rooms: lanes.claim(tx, "d", rooms, LINKS))  # type: ignore[misc] # now
+        claimed = await world.database.write(lambda tx, rooms=rooms: claims.claim(tx, "d", rooms, LINKS))  # type: ignore[misc] # now
         assert claimed.works == ()
         after, walk = claimed.after, claimed.round
         if claimed.next_due != world.clock.now:
             break
-        assert claims < 10
+        assert count < 10
     assert claimed.next_due is not None
     assert claimed.next_due > world.clock.now
-    assert claims == 3
+    assert count == 3
 
 
 async def everything(world: World) -> list[Work]:
@@ -126,7 +128,7 @@ async def everything(world: World) -> list[Work]:
     while True:
         rooms = Rooms(512, 32, {}, after, walk)
         claimed = await world.database.write(
-            lambda tx, rooms=rooms: lanes.claim(tx, "dispatcher_1", rooms, LINKS)  # type: ignore[misc] # bound now
+            lambda tx, rooms=rooms: claims.claim(tx, "dispatcher_1", rooms, LINKS)  # type: ignore[misc] # bound now
         )
         works += claimed.works
         after, walk = claimed.after, claimed.round

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from ringback.rules.prediction import INTERRUPTED
-from ringback.store import deliveries, lanes, predictions
+from ringback.store import deliveries, predictions, settlements
 from ringback.store.predictions import LOST, Ending
 from store.world import ACCOUNT, BROKEN, MODEL, OK, World, hook
 
@@ -14,7 +14,7 @@ from store.world import ACCOUNT, BROKEN, MODEL, OK, World, hook
 async def recover(world: World, holder: str = "worker_2", rerun: str = "unpublished") -> dict[str, int]:
     """As a new server does it: lanes first."""
     telling = world.telling()
-    await world.database.write(lambda tx: lanes.recover(tx, holder))
+    await world.database.write(lambda tx: settlements.recover(tx, holder))
     return await world.database.write(lambda tx: predictions.recover(tx, holder, {MODEL: rerun}, telling))
 
 
@@ -175,7 +175,7 @@ async def test_an_attempt_cut_off_is_recorded_and_repeated_at_once_with_the_same
     await world.end(hold, Ending("succeed"))
     cut_off = await world.head()
     world.wait(1)
-    assert await world.database.write(lambda tx: lanes.recover(tx, "dispatcher_2")) == 1
+    assert await world.database.write(lambda tx: settlements.recover(tx, "dispatcher_2")) == 1
     (work,) = (await world.lanes(holder="dispatcher_2")).works
     assert (work.number, work.attempt, work.body) == (1, 2, cut_off.body)
     (attempt,) = await world.database.read(lambda tx: deliveries.attempts_of(tx, hold.id))
@@ -187,7 +187,7 @@ async def test_an_attempt_cut_off_gives_way_to_what_is_newer(world: World) -> No
     hold = await world.running(hook())
     await world.head()
     await world.end(hold, Ending("succeed"))
-    await world.database.write(lambda tx: lanes.recover(tx, "dispatcher_2"))
+    await world.database.write(lambda tx: settlements.recover(tx, "dispatcher_2"))
     assert await world.fates(hold.id) == [(1, "start", "superseded"), (2, "completed", "pending")]
     assert (await world.head()).event == "completed"
 
@@ -196,7 +196,7 @@ async def test_a_late_settle_of_the_dead_dispatcher_changes_nothing(world: World
     hold = await world.running(hook("completed"))
     await world.end(hold, Ending("succeed"))
     late = await world.head()
-    await world.database.write(lambda tx: lanes.recover(tx, "dispatcher_2"))
+    await world.database.write(lambda tx: settlements.recover(tx, "dispatcher_2"))
     await world.lanes(holder=late.holder)
     before = await world.dump()
     await world.settle(late, OK)
@@ -208,5 +208,5 @@ async def test_recovery_leaves_lanes_that_wait_for_their_time_alone(world: World
     await world.end(hold, Ending("succeed"))
     await world.settle(await world.head(), BROKEN)
     before = await world.dump()
-    assert await world.database.write(lambda tx: lanes.recover(tx, "dispatcher_2")) == 0
+    assert await world.database.write(lambda tx: settlements.recover(tx, "dispatcher_2")) == 0
     assert await world.dump() == before

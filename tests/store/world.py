@@ -10,12 +10,14 @@ from ringback.rules.attempt import Result
 from ringback.rules.prediction import EVENTS, Event
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
-from ringback.store import accounts, deliveries, lanes, predictions
+from ringback.store import accounts, claims, deliveries, predictions, settlements
 from ringback.store.attempts import Work
+from ringback.store.claims import Claimed, Rooms
 from ringback.store.deliveries import Delivery
-from ringback.store.lanes import Claimed, Owed, Rooms, Telling
+from ringback.store.lanes import Owed, Telling
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.predictions import Change, Claim, Ending, New, NewChunk, Webhook
+from ringback.store.settlements import Settling
 from ringback.store.sqlite import Sqlite
 from ringback.store.subjects import Hold
 from ringback.words.ids import PredictionIds
@@ -26,6 +28,7 @@ MODEL = "test/echo"
 LINKS = Links("http://ringback.example")
 WINDOW = SECOND // 2
 SHIPPED = Schedule()
+SETTLING = Settling(SHIPPED, LINKS)
 ORIGIN = "http://a.example:80"
 
 OK = Result("acknowledged", "", 200, "", 1000)
@@ -37,8 +40,8 @@ def busy(retry_after: float) -> Result:
     return Result("status", "answered 429", 429, "", 1000, retry_after)
 
 
-def hook(*events: Event, origin: str = ORIGIN) -> Webhook:
-    return Webhook(f"{origin}/hook?x=1", f"{origin}/hook", origin, frozenset(events or EVENTS))
+def hook(*events: Event, origin: str = ORIGIN, path: str = "/hook") -> Webhook:
+    return Webhook(f"{origin}{path}?x=1", f"{origin}{path}", origin, frozenset(events or EVENTS))
 
 
 @dataclass
@@ -114,7 +117,7 @@ class World:
         holder: str = "dispatcher_1",
     ) -> Claimed:
         rooms = Rooms(total, each, used or {}, after)
-        return await self.database.write(lambda tx: lanes.claim(tx, holder, rooms, LINKS))
+        return await self.database.write(lambda tx: claims.claim(tx, holder, rooms, LINKS))
 
     async def head(self) -> Work:
         """Claim the only lane that is due."""
@@ -123,7 +126,7 @@ class World:
 
     async def settle(self, work: Work, result: Result, *, go_on: bool = False) -> Owed:
         return await self.database.write(
-            lambda tx: lanes.settle(tx, work, result, SHIPPED, 0.0, LINKS, go_on=go_on)
+            lambda tx: settlements.settle(tx, work, result, SETTLING, 0.0, go_on=go_on)
         )
 
     async def deliveries(self, id_: str) -> list[Delivery]:

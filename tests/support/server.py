@@ -50,11 +50,15 @@ class Server:
 
     async def ended(self, id_: str, timeout: float = 30.0) -> dict[str, Any]:
         """Poll until a prediction has ended."""
+        return await self.reached(id_, "succeeded", "failed", "canceled", timeout=timeout)
+
+    async def reached(self, id_: str, *statuses: str, timeout: float = 30.0) -> dict[str, Any]:
+        """Poll until a prediction has one of these."""
         async with asyncio.timeout(timeout):
             while True:
                 status, body = await self.call("GET", f"/v1/predictions/{id_}")
                 assert status == 200, body
-                if body["status"] in ("succeeded", "failed", "canceled"):
+                if body["status"] in statuses:
                     found: dict[str, Any] = body
                     return found
                 await asyncio.sleep(0.01)  # a client's poll; there is no event to wait on

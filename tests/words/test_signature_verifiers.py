@@ -4,6 +4,7 @@ import hmac
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ import svix.webhooks
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringback.words import ed25519
 from ringback.words.json import canonical
 from ringback.words.signature import VerificationError, new_secret, sign, verify
+from support.receiver import Received, receiving
+from support.server import Server, model, serving
 
 AskNode = Callable[..., Any]
 
@@ -101,6 +105,39 @@ def test_during_a_rotation_both_secrets_satisfy_every_verifier(ask_node: AskNode
     new, old = new_secret(os.urandom), new_secret(os.urandom)
     for secret in new, old:
         assert accepted_by(ask_node, webhook(new, old), AWKWARD, secret) == dict.fromkeys(EVERYONE, True)
+
+
+async def real(server: Server, **input_: Any) -> Received:
+    """A request as a real receiver gets it from a real server."""
+    async with receiving() as receiver:
+        created = await server.create("test/echo", input_, webhook=receiver.url)
+        await receiver.until(lambda r: len(r.acknowledged) == 1)
+        return receiver.of(created["id"])[0]
+
+
+async def test_a_real_request_signed_with_two_secrets_and_two_key_pairs_satisfies_every_verifier(
+    ask_node: AskNode, tmp_path: Path
+) -> None:
+    config = tmp_path / "ringback.toml"
+    config.write_text("[webhooks]\nv1a = true\n")
+    async with serving(model("test/echo", "echo"), "--config", str(config), data=tmp_path / "data") as server:
+        secrets = [await server.secret()]
+        await server.call("POST", "/v1/webhooks/default/secret/rotate")
+        await server.call("POST", "/v1/webhooks/default/key/rotate")
+        secrets.append(await server.secret())
+        item = await real(server, text='thé 😀 \u2028 </script> "')
+        _, document = await server.call("GET", "/.well-known/jwks.json")
+    signature = item.headers["webhook-signature"]
+    assert [entry.partition(",")[0] for entry in signature.split(" ")] == ["v1"] * 4 + ["v1a"] * 2
+    for secret in secrets:
+        assert accepted_by(ask_node, item.headers, item.body, secret) == dict.fromkeys(EVERYONE, True)
+        other = item.body.replace(b"succeeded", b"succeedeD")
+        assert accepted_by(ask_node, item.headers, other, secret) == dict.fromkeys(EVERYONE, False)
+    assert len(document["keys"]) == 2
+    for jwk in document["keys"]:
+        public = "whpk_" + base64.b64encode(base64.urlsafe_b64decode(jwk["x"] + "=")).decode()
+        stamp = item.headers["webhook-timestamp"]
+        ed25519.verify([public], item.id, stamp, item.body, signature, now=time.time())
 
 
 def altered(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ringback.rules.address import AddressRules
+from ringback.rules.endpoint import Target
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.store.database import Database, Unit
 from ringback.store.outbox import Outbox
@@ -28,10 +29,10 @@ from store.world import LINKS, World, opened
 class NoDispatch:
     """A process without a dispatcher: lanes stay free."""
 
-    def reserve(self, _origin: str) -> None:
+    def reserve(self, _target: Target) -> None:
         return None
 
-    def expect(self, _owed: object) -> None:
+    def expect(self, _owed: object, _target: object = None) -> None:
         return None
 
     def wake(self) -> None:
@@ -122,7 +123,7 @@ async def test_a_cancel_before_the_input_is_fetched_ends_the_prediction_and_free
     replica = Replica("a/b", "f" * 64, ReplicaSettings("python3", Path(), "x.py:run"), desk, "worker_1")
     replica._file_inputs = frozenset({"document"})
     claim = await claimed(world)
-    claim = Claim(claim.hold, '{"document":"http://10.0.0.1/x"}', claim.origin, claim.events, claim.status)
+    claim = Claim(claim.hold, '{"document":"http://10.0.0.1/x"}', claim.target, claim.events, claim.status)
     replica._begin(claim)
     replica.cancel(claim.hold.id)
     while not replica.idle:  # noqa: ASYNC110 - a turn of the loop is what is waited for

@@ -34,10 +34,10 @@ OLD = "0d" * 32
 class Nobody:
     """A dispatcher without deliveries: no prediction here has a webhook."""
 
-    def reserve(self, _origins: object) -> None:
+    def reserve(self, _target: object) -> None:
         return None
 
-    def expect(self, _owed: object) -> None:
+    def expect(self, _owed: object, _target: object = None) -> None:
         pass
 
     def wake(self) -> None:

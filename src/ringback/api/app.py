@@ -13,7 +13,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback import __version__
-from ringback.api import files, pages, predictions, webhooks
+from ringback.api import deliveries, endpoints, files, metrics, pages, predictions, resends, samples, webhooks
 from ringback.api.problem import answer
 from ringback.api.service import Service
 from ringback.api.turns import Turns
@@ -35,10 +35,22 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/webhooks/default/secret", webhooks.secret),
     ("POST", "/webhooks/default/secret", webhooks.secret),
     ("POST", "/webhooks/default/secret/rotate", webhooks.rotate),
+    ("GET", "/webhooks/default/secrets", webhooks.secrets),
+    ("POST", "/webhooks/default/key/rotate", webhooks.rotate_key),
+    ("GET", "/.well-known/jwks.json", webhooks.jwks),
+    ("GET", "/webhooks/deliveries", deliveries.index),
+    ("GET", "/webhooks/deliveries/{id}", deliveries.get),
+    ("POST", "/webhooks/deliveries/{id}/resend", resends.one),
+    ("POST", "/webhooks/resend", resends.dead),
+    ("GET", "/webhooks/endpoints", endpoints.index),
+    ("POST", "/webhooks/endpoints/pause", endpoints.pause),
+    ("POST", "/webhooks/endpoints/resume", endpoints.resume),
+    ("POST", "/webhooks/test", samples.send),
     ("GET", "/f/{id}", files.download),
     ("GET", "/f/{id}/{name}", files.download),
     ("GET", "/p/{id}", pages.prediction),
     ("GET", "/health", health),
+    ("GET", "/metrics", metrics.show),
 ]
 
 

@@ -60,6 +60,7 @@ async def _create(here: Service, account: str, version: Known, wanted: wire.Crea
         wanted.webhook,
     )
     facts = await here.outbox.database.write(functools.partial(predictions.create, new=new))
+    here.figures.created(version.model)
     here.runners.wake(version.id)
     location = {"location": f"{here.links.base}/v1/predictions/{new.id}"}
     return _json(render(facts, [], here.links), 201, location)
@@ -93,7 +94,7 @@ async def cancel(here: Service, request: Request) -> Response:
     if found is None:
         raise NotFound(_NOT_FOUND)
     change = await here.outbox.change(
-        await here.outbox.database.read(lambda tx: predictions.origin(tx, id_)),
+        await here.outbox.database.read(lambda tx: predictions.target(tx, id_)),
         lambda tx, telling: predictions.cancel(tx, account, id_, telling),
     )
     if change.held:

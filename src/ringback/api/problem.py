@@ -10,11 +10,13 @@ from starlette.responses import Response
 
 from ringback.words.errors import (
     Conflict,
+    Gone,
     Invalid,
     Malformed,
     NotFound,
     RingbackError,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -26,8 +28,10 @@ STATUS: dict[type[RingbackError], int] = {
     Unauthenticated: 401,
     NotFound: 404,
     Conflict: 409,
+    Gone: 410,
     TooLarge: 413,
     Invalid: 422,
+    TooMany: 429,
     Unavailable: 503,
 }
 _PHRASES = {
@@ -48,7 +52,10 @@ def problem(status: int, detail: str, *, title: str | None = None, **more: Any) 
 def answer(request: Request, error: Exception) -> Response:
     """Give the response for an error; one of our own making is logged and not shown."""
     if isinstance(error, RingbackError):
-        return problem(STATUS[type(error)], error.detail, title=error.title, **_fields(error))
+        response = problem(STATUS[type(error)], error.detail, title=error.title, **_fields(error))
+        if isinstance(error, TooMany):
+            response.headers["retry-after"] = str(error.retry_after)
+        return response
     if isinstance(error, HTTPException):  # the router: no such route, no such method
         response = problem(error.status_code, _PHRASES.get(error.status_code, error.detail))
         response.headers.update(error.headers or {})

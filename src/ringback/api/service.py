@@ -6,9 +6,12 @@ from typing import Protocol
 
 from ringback.api.auth import Authenticator
 from ringback.api.catalog import Catalog
+from ringback.api.figures import Figures
 from ringback.api.wire import HookRules
+from ringback.deliver.sample import Samples
 from ringback.rules.snapshot import Links
 from ringback.store.outbox import Outbox
+from ringback.store.signing_keys import Keyring
 from ringback.words.ids import Entropy, PredictionIds
 
 
@@ -34,8 +37,11 @@ class Service:
     """Everything a handler needs.
 
     Attributes:
-        overlap_s: how long a rotated secret goes on signing, seconds.
+        overlap_s: how long a rotated secret or key goes on signing, seconds.
+        keyring: the private keys that sign beside the secrets; None while v1a is off.
+        resend_per_s: dead deliveries sent again at most, each second.
         body_limit: bytes of a request's body.
+        figures: what /metrics shows.
         in_flight: how many attempts are under way, which requests shall not hold up.
     """
 
@@ -45,10 +51,14 @@ class Service:
     catalog: Catalog
     authenticator: Authenticator
     hooks: HookRules
+    samples: Samples
     ids: PredictionIds
     entropy: Entropy
     clock: Callable[[], int]
+    figures: Figures
     overlap_s: float
+    keyring: Keyring | None
+    resend_per_s: float
     body_limit: int
     in_flight: Callable[[], int]
 

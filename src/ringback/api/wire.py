@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from ringback.api.moment import moment
 from ringback.rules.address import AddressRules, refusal
 from ringback.rules.prediction import EVENTS, Event
 from ringback.rules.schema import invalid_input
@@ -12,6 +13,9 @@ from ringback.store.predictions import Webhook
 from ringback.words.errors import Invalid, InvalidField
 
 _KEYS = frozenset({"version", "input", "webhook", "webhook_events_filter", "webhook_completed", "stream"})
+_TEST_KEYS = frozenset({"url", "event", "model"})
+_EVENT_OPTIONS = ", ".join(f'"{event}"' for event in EVENTS)
+_FOR_EVER = 1 << 62
 _MANY = 20
 """Faults listed at most."""
 
@@ -49,13 +53,7 @@ def create(body: dict[str, Any], hooks: HookRules, *, with_version: bool) -> Cre
     Raises:
         Invalid: with each fault.
     """
-    faults: list[InvalidField] = []
-    allowed = _KEYS if with_version else _KEYS - {"version"}
-    faults += [
-        InvalidField("additional_property_not_allowed", "", f"Additional property {key[:100]} is not allowed")
-        for key in body
-        if key not in allowed
-    ]
+    faults = _unknown(body, _KEYS if with_version else _KEYS - {"version"})
     version = body.get("version")
     if with_version:
         faults += _required(body, "version", str, "string")
@@ -63,9 +61,123 @@ def create(body: dict[str, Any], hooks: HookRules, *, with_version: bool) -> Cre
     if not isinstance(body.get("stream", False), bool | None):
         faults.append(_type("stream", "boolean"))
     webhook = _webhook(body, hooks, faults)
+    _raise(faults)
+    return Create(version if with_version else None, body["input"], webhook)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """The body of a request for a test delivery, checked."""
+
+    url: str
+    event: Event
+    model: str | None
+
+
+def test(body: dict[str, Any], hooks: HookRules) -> Test:
+    """Check the body of a request for a test delivery.
+
+    Raises:
+        Invalid: with each fault.
+    """
+    faults = _unknown(body, _TEST_KEYS) + _required(body, "url", str, "string")
+    url = _url(body, "url", hooks, faults) if not faults else None
+    event, model = body.get("event", "completed"), body.get("model")
+    if event not in EVENTS:
+        faults.append(InvalidField("enum", "event", f"Must be one of the following: {_EVENT_OPTIONS}"))
+    if not isinstance(model, str | None):
+        faults.append(_type("model", "string"))
+    _raise(faults)
+    return Test(str(url), event, model)
+
+
+def resend(body: dict[str, Any]) -> bool:
+    """Check the body of a request to send a delivery again; give whether it may go backwards.
+
+    Raises:
+        Invalid: with each fault.
+    """
+    faults = _unknown(body, frozenset({"force"}))
+    force = body.get("force", False)
+    if not isinstance(force, bool):
+        faults.append(_type("force", "boolean"))
+    _raise(faults)
+    return bool(force)
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Which dead deliveries to send again: to an endpoint or all, of events between two times (us)."""
+
+    endpoint: str | None
+    since: int
+    until: int
+
+
+def resend_dead(body: dict[str, Any]) -> Dead:
+    """Check the body of a request to send dead deliveries again.
+
+    Raises:
+        Invalid: with each fault.
+    """
+    faults = _unknown(body, frozenset({"endpoint", "since", "until"}))
+    url = _endpoint(body, "endpoint", faults)
+    since, until = _moment(body, "since", 0, faults), _moment(body, "until", _FOR_EVER, faults)
+    _raise(faults)
+    return Dead(url, since, until)
+
+
+def endpoint(body: dict[str, Any]) -> str:
+    """Check the body of a request about one endpoint; give its URL without user and query.
+
+    Raises:
+        Invalid: with each fault.
+    """
+    faults = _unknown(body, frozenset({"url"})) + _required(body, "url", str, "string")
+    url = _endpoint(body, "url", faults) if not faults else None
+    _raise(faults)
+    return str(url)
+
+
+def _endpoint(body: dict[str, Any], key: str, faults: list[InvalidField]) -> str | None:
+    url = body.get(key)
+    if url is None:
+        return None
+    fault = url_fault(url) if isinstance(url, str) else None
+    if not isinstance(url, str):
+        faults.append(_type(key, "string"))
+    elif fault is not None:
+        faults.append(InvalidField("format", key, f"The URL {fault}"))
+    else:
+        return endpoint_of(url)
+    return None
+
+
+def _moment(body: dict[str, Any], key: str, default: int, faults: list[InvalidField]) -> int:
+    text = body.get(key)
+    if text is None:
+        return default
+    if not isinstance(text, str):
+        faults.append(_type(key, "string"))
+        return default
+    try:
+        return moment(text)
+    except (ValueError, OverflowError) as error:
+        faults.append(InvalidField("format", key, str(error)))
+        return default
+
+
+def _raise(faults: list[InvalidField]) -> None:
     if faults:
         raise invalid_input(tuple(faults[:_MANY]))
-    return Create(version if with_version else None, body["input"], webhook)
+
+
+def _unknown(body: dict[str, Any], allowed: frozenset[str]) -> list[InvalidField]:
+    return [
+        InvalidField("additional_property_not_allowed", "", f"Additional property {key[:100]} is not allowed")
+        for key in body
+        if key not in allowed
+    ]
 
 
 def _required(body: dict[str, Any], key: str, kind: type, name: str) -> list[InvalidField]:
@@ -119,10 +231,11 @@ def _events(given: Any, faults: list[InvalidField]) -> frozenset[Event] | None:
     if not isinstance(given, list):
         faults.append(_type("webhook_events_filter", "array"))
         return None
-    options = ", ".join(f'"{event}"' for event in EVENTS)
     unknown = (place for place, event in enumerate(given) if event not in EVENTS)
     faults += [
-        InvalidField("enum", f"webhook_events_filter.{place}", f"Must be one of the following: {options}")
+        InvalidField(
+            "enum", f"webhook_events_filter.{place}", f"Must be one of the following: {_EVENT_OPTIONS}"
+        )
         for place in islice(unknown, _MANY)
     ]
     return frozenset(event for event in given if event in EVENTS)

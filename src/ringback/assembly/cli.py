@@ -5,15 +5,19 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import uvloop
 
 from ringback import __version__
+from ringback.assembly.commands import deliveries, endpoints, webhooks
+from ringback.assembly.commands.tables import clean
 from ringback.assembly.config import Config, ModelConfig, check, read_config
-from ringback.assembly.serve import World, serve
-from ringback.words.errors import SetupError
+from ringback.assembly.remote import CommandFailed
+from ringback.words.errors import SetupError, Unavailable
+
+if TYPE_CHECKING:
+    from ringback.assembly.world import World
 
 _USAGE = 2
 """The exit code for what can't be started as told."""
@@ -25,11 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _root() -> None:
-    """Give subcommands a home even while there is only one."""
+for _name, _commands in (("deliveries", deliveries), ("endpoints", endpoints), ("webhooks", webhooks)):
+    app.add_typer(_commands.app, name=_name)
 
 
 @app.command("version")
@@ -55,6 +56,12 @@ def serve_command(
     ] = None,
 ) -> None:
     """Serve models: the API, the queue, the models' processes and the webhooks, in one process."""
+    # Loaded only here: who asks a running server something waits a second less for the answer.
+    import uvloop  # noqa: PLC0415
+
+    from ringback.assembly.serve import serve  # noqa: PLC0415
+    from ringback.assembly.world import World  # noqa: PLC0415
+
     settings = Config() if config is None else read_config(config)
     given: dict[str, Any] = {"host": host, "port": port, "data": data, "public_url": public_url}
     server = replace(settings.server, **{name: value for name, value in given.items() if value is not None})
@@ -62,7 +69,13 @@ def serve_command(
     settings = replace(settings, server=server, models={**settings.models, **named})
     check(settings, "command line")
     _log_to_stderr(server.log_level)
-    uvloop.run(serve(settings, context.obj or World(token=os.environ.get("REPLICATE_API_TOKEN") or None)))
+    world = context.obj or World(token=os.environ.get("REPLICATE_API_TOKEN") or None)
+    try:
+        uvloop.run(serve(settings, world))
+    except Unavailable as error:
+        raise SetupError(
+            f"can't write to the data folder {server.data}: {error.detail}; is there room on its disk?"
+        ) from error
 
 
 def _model(text: str) -> tuple[str, ModelConfig]:
@@ -81,8 +94,8 @@ def _log_to_stderr(level: str) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its comings and goings are ours to tell
 
 
-def main(world: World | None = None) -> None:
-    """Run the command line; what can't be started is one line and exit code 2.
+def main(world: "World | None" = None) -> None:
+    """Run the command line; what can't be started or done is one line, and an exit code that tells which.
 
     Args:
         world: what `serve` takes from outside, if that is not the real world.
@@ -92,3 +105,6 @@ def main(world: World | None = None) -> None:
     except SetupError as error:
         typer.echo(f"ringback: {error}", err=True)
         sys.exit(_USAGE)
+    except CommandFailed as error:
+        typer.echo(f"ringback: {clean(str(error))}", err=True)
+        sys.exit(error.code)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_network
 from math import isfinite
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from ringback.rules.address import Network
+from ringback.rules.headers import header_faults
 from ringback.rules.prediction import EVENTS
-from ringback.rules.url import url_fault
+from ringback.rules.url import redacted, url_fault
 from ringback.words.errors import SetupError
 
 
@@ -53,6 +54,8 @@ class ServerConfig:
     """How long a predictor may take to stop when canceled, before its process is killed."""
     log_level: str = "info"
     """debug, info, warning or error."""
+    metrics: str = "token"
+    """Who may read /metrics: whoever has a token (`token`), everybody (`open`) or nobody (`off`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,10 @@ class WebhookConfig:
     throttle_s: float = 0.5
     """The window within which at most one output or logs event of a prediction is sent."""
     secret_overlap_s: float = 86400.0
-    """How long a rotated secret goes on signing beside the new one."""
+    """How long a rotated secret, or key of v1a, goes on signing beside the new one."""
+    v1a: bool = False
+    """Whether each request is also signed with the server's private key (ed25519), for receivers that shall
+    hold no secret."""
     retry_base_s: float = 5.0
     """The wait after the first failed attempt; it doubles with each further one."""
     retry_cap_s: float = 7200.0
@@ -76,7 +82,17 @@ class WebhookConfig:
     in_flight: int = 512
     """Attempts at a time, in all."""
     in_flight_per_origin: int = 32
-    """Attempts at a time for each scheme, host and port."""
+    """Attempts at a time for each scheme, host and port; a quarter of them is kept for URLs with none."""
+    close_after: int = 5
+    """After how many failures in a row an endpoint or an origin gets only probes."""
+    probe_first_s: float = 1.0
+    """The wait before the first probe; it doubles with each that fails."""
+    probe_longest_s: float = 60.0
+    """The longest wait between two probes."""
+    resend_per_s: float = 20.0
+    """How many dead deliveries a second go out again when many are asked for."""
+    operator_url: str = field(default="", repr=False)
+    """A webhook of your own that hears of endpoints that close and open, and of deliveries given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +105,11 @@ class EgressConfig:
     """Networks that may be reached although they are not public, for example 10.1.0.0/16."""
     ca_file: str = ""
     """Further certificate authorities (PEM) to trust."""
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
     """An http proxy for all webhooks, for example http://proxy:3128."""
+    headers: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    """Further headers by destination, which is an origin or an origin and the beginning of a path. A value
+    env:NAME is read from the environment at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +200,9 @@ def _section(kind: type, table: Any, where: str) -> Any:
 
 
 def _typed(kind: Any, value: Any, where: str) -> None:
+    if get_origin(kind) is dict:
+        _tables_of_text(value, where)
+        return
     if kind is float:
         # TOML knows inf and nan; no time is either.
         fits = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
@@ -191,6 +213,17 @@ def _typed(kind: Any, value: Any, where: str) -> None:
     if not fits:
         name = "a list of strings" if get_args(kind) else kind.__name__
         raise SetupError(f"{where}: expected {name}, not {value!r}")
+
+
+def _tables_of_text(value: Any, where: str) -> None:
+    """Check tables of strings by name. What is wrong is not repeated: it may be a secret."""
+    for name, table in value.items() if isinstance(value, dict) else [("", None)]:
+        inner = f'{where}."{redacted(name)}"' if name else where
+        if not isinstance(table, dict):
+            raise SetupError(f"{inner}: expected a table")
+        for key, text in table.items():
+            if not isinstance(text, str):
+                raise SetupError(f"{inner}.{key!r}: expected a string")
 
 
 def check(config: Config, where: str) -> None:
@@ -210,6 +243,7 @@ def check(config: Config, where: str) -> None:
         (server.drain_s >= 0, "server.drain_s must not be negative"),
         (server.cancel_grace_s >= 0, "server.cancel_grace_s must not be negative"),
         (server.log_level in LEVELS, f"server.log_level must be one of {', '.join(LEVELS)}"),
+        (server.metrics in METRICS, f"server.metrics must be one of {', '.join(METRICS)}"),
         (not (fault := _base_fault(server.public_url)), f"server.public_url {fault}"),
         (set(webhooks.default_events) <= set(EVENTS), f"webhooks.default_events: only {', '.join(EVENTS)}"),
         (webhooks.throttle_s >= 0, "webhooks.throttle_s must not be negative"),
@@ -220,8 +254,19 @@ def check(config: Config, where: str) -> None:
         (webhooks.retry_window_s >= 0, "webhooks.retry_window_s must not be negative"),
         (webhooks.in_flight > 0, "webhooks.in_flight must be above 0"),
         (webhooks.in_flight_per_origin > 0, "webhooks.in_flight_per_origin must be above 0"),
+        (webhooks.close_after > 0, "webhooks.close_after must be above 0"),
+        (webhooks.probe_first_s > 0, "webhooks.probe_first_s must be above 0"),
+        (
+            webhooks.probe_longest_s >= webhooks.probe_first_s,
+            "webhooks.probe_longest_s must not be below webhooks.probe_first_s",
+        ),
+        (webhooks.resend_per_s > 0, "webhooks.resend_per_s must be above 0"),
+        (not (fault := _operator_fault(webhooks.operator_url)), f"webhooks.operator_url {fault}"),
         (egress.timeout_s > 0, "egress.timeout_s must be above 0"),
         *((_is_network(text), f"egress.allow: {text!r} is not a network") for text in egress.allow),
+        (not (fault := egress.proxy and url_fault(egress.proxy)), f"egress.proxy {fault}"),
+        (not egress.proxy.lower().startswith("https"), "egress.proxy must begin with http://"),
+        *((False, f"egress.headers{fault}") for fault in header_faults(egress.headers)),
         *(
             (model.timeout_s > 0, f'models."{name}".timeout_s must be above 0')
             for name, model in config.models.items()
@@ -241,6 +286,7 @@ def check(config: Config, where: str) -> None:
 
 
 LEVELS = ("debug", "info", "warning", "error")
+METRICS = ("token", "open", "off")
 RERUNS = ("never", "unpublished", "always")
 _HEX_DIGITS = 64
 _NOT_IN_A_BASE = frozenset("@?#\"'`<>\\^{|}")
@@ -255,6 +301,10 @@ def _base_fault(url: str) -> str | None:
     if set(url) & _NOT_IN_A_BASE:
         return "must be scheme, host, port and path only: no user, query, fragment, quotes or backslashes"
     return url_fault(url)
+
+
+def _operator_fault(url: str) -> str | None:
+    return url_fault(url) if url else None
 
 
 def _is_version(text: str) -> bool:

@@ -1,14 +1,15 @@
 """What went wrong with an attempt, in a sentence a person can act on: the cause, then the next step.
 
-Nothing that a receiver sent is repeated raw, and nothing secret of the URL: users, passwords and query values
-are left out.
+Nothing that a receiver sent is repeated raw, and nothing secret of the URL: users, passwords, the path and
+query values are left out.
 """
 
 import errno
+import re
 import socket
 import ssl
 from collections.abc import Iterator
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from aiohttp import (
     ClientConnectorDNSError,
@@ -129,13 +130,19 @@ def _redirect_diagnosis(status: int, url: str, location: str | None) -> str:
 
 
 def shown_location(url: str, location: str) -> str:
-    """The absolute address that `location` means, seen from `url`; safe to print, at most 200 characters."""
+    """The absolute address that `location` means, seen from `url`; safe to print, at most 200 characters.
+
+    The path of `url` stands there as /…: with some receivers that is the secret, and they redirect to it.
+    """
     clean = "".join(char for char in location if char.isprintable())
     try:
-        absolute = urljoin(url, clean)
+        absolute, path = urljoin(url, clean), urlsplit(url).path.rstrip("/")
     except ValueError:
-        absolute = clean
-    return redacted(absolute)[:_LONGEST_LOCATION]
+        absolute, path = clean, ""
+    shown = redacted(absolute)
+    if path:
+        shown = re.sub(rf"(?<!/){re.escape(path)}(?!\w)", "/…", shown)
+    return shown[:_LONGEST_LOCATION]
 
 
 def readable_size(count: int) -> str:
@@ -148,7 +155,7 @@ def readable_size(count: int) -> str:
 
 
 def failure(
-    error: Exception, trail: Trail, url: str, timeout_s: float, rules: AddressRules
+    error: Exception, trail: Trail, url: str, timeout_s: float, rules: AddressRules, *, is_proxied: bool
 ) -> tuple[Cause, str]:
     """Explain why no status line came.
 
@@ -158,17 +165,20 @@ def failure(
         url: where it went.
         timeout_s: the deadline, seconds.
         rules: what it may dial.
+        is_proxied: whether it was to go through the egress proxy.
     """
     where = _host_and_port(url)
     refused = refused_address(error)
     if refused is not None:
         return "refused", _refusal_diagnosis(refused.reason)
     if isinstance(error, TimeoutError):
-        return "timeout", f"no answer within {timeout_s:g} s: {_stopped(trail, where)}"
+        return "timeout", f"no answer within {timeout_s:g} s: {_stopped(trail, where, is_proxied=is_proxied)}"
     # aiohttp's InvalidURL is a ValueError, but so are errors of certificates: those come later
     if trail.phase == "pooled" and isinstance(error, ValueError | NonHttpUrlClientError):
-        return "refused", _bad_url_diagnosis(url, rules)
-    if isinstance(error, ClientHttpProxyError | ClientProxyConnectionError):
+        bad_url = _bad_url_diagnosis(url, rules)
+        if bad_url is not None:
+            return "refused", bad_url
+    if is_proxied and trail.phase in {"queued", "resolving", "connecting"}:
         return "connect", _proxy_diagnosis(error, where)
     if isinstance(error, ClientConnectorDNSError):
         return "dns", _dns_diagnosis(error.os_error, where)
@@ -179,7 +189,7 @@ def _connection_failure(error: Exception, trail: Trail, where: str) -> tuple[Cau
     tls_error = _tls_error(error)
     if tls_error is not None or trail.phase == "tls":
         return "tls", _tls_diagnosis(tls_error, where)
-    if isinstance(error, ClientConnectorError) or trail.phase in {"connecting", "resolving"}:
+    if isinstance(error, ClientConnectorError) or trail.phase == "connecting":
         return "connect", f"can't connect to {where}: {_os_hint(error)}"
     if isinstance(error, ClientError | OSError):
         return "disconnected", _broken_diagnosis(error, where)
@@ -197,7 +207,11 @@ def _refusal_diagnosis(reason: str) -> str:
     return f"refused: {reason} (allow it with egress.allow)"
 
 
-def _stopped(trail: Trail, where: str) -> str:
+def _stopped(trail: Trail, where: str, *, is_proxied: bool) -> str:
+    if is_proxied and trail.phase in {"queued", "resolving", "connecting"}:
+        return f"the egress proxy opened no connection to {where}; check egress.proxy and the proxy's rules"
+    if trail.phase == "queued":
+        return f"the name in {where} had to wait for too many other names; look for name servers that hang"
     if trail.phase == "resolving":
         return f"the name in {where} could not be looked up in time; check its name servers"
     if trail.phase == "connecting":
@@ -207,18 +221,24 @@ def _stopped(trail: Trail, where: str) -> str:
     return f"{where} was sent the request but has not answered; answer 2xx first and do the work afterwards"
 
 
-def _bad_url_diagnosis(url: str, rules: AddressRules) -> str:
+def _bad_url_diagnosis(url: str, rules: AddressRules) -> str | None:
     fault = url_fault(url)
     if fault is not None:
         return f"refused: the webhook's URL {fault}"
     literal = literal_address(url)  # aiohttp dials none but the usual spelling
-    reason = None if literal is None else refusal(rules, literal)
+    if literal is None:
+        return None
+    reason = refusal(rules, literal)
     return _refusal_diagnosis(reason) if reason else f"refused: write the webhook's host as {literal}"
 
 
 def _dns_diagnosis(error: OSError, where: str) -> str:
-    if error.errno in {socket.EAI_NONAME, socket.EAI_NODATA}:
+    if error.errno == socket.EAI_NONAME:
         return f"the name in {where} has no address: check the host in the webhook's URL"
+    if error.errno == socket.EAI_NODATA:
+        return (
+            f"the name in {where} has no address that this machine could use: check IPv4, IPv6 and the host"
+        )
     if error.errno == socket.EAI_AGAIN:
         return (
             f"the name in {where} could not be looked up: its name servers, or this machine's, don't answer"
@@ -226,10 +246,14 @@ def _dns_diagnosis(error: OSError, where: str) -> str:
     return f"the name in {where} could not be looked up: {error.strerror or type(error).__name__}"
 
 
-def _proxy_diagnosis(error: ClientHttpProxyError | ClientProxyConnectionError, where: str) -> str:
+def _proxy_diagnosis(error: Exception, where: str) -> str:
     if isinstance(error, ClientHttpProxyError):
         return f"the egress proxy answered {error.status} when asked for {where}: check its rules"
-    return f"can't connect to the egress proxy: {_os_hint(error)}; check egress.proxy"
+    if isinstance(error, ClientConnectorDNSError):
+        return "can't connect to the egress proxy: its name could not be looked up; check egress.proxy"
+    if isinstance(error, ClientProxyConnectionError):
+        return f"can't connect to the egress proxy: {_os_hint(error)}; check egress.proxy"
+    return f"the egress proxy broke off when asked for {where}: check egress.proxy and the proxy's rules"
 
 
 def _os_hint(error: Exception) -> str:
@@ -279,4 +303,6 @@ def _malformation(error: ClientResponseError) -> str:
             return "a header line over the limit; make its headers smaller"
         if isinstance(cause, TooManyInterimAnswers):
             return "nothing but interim answers (1xx)"
+    if error.message.startswith("Too many"):  # aiohttp has no class of its own for it
+        return "more headers than are read (128); send fewer"
     return "something that is not HTTP; check host, port and scheme"

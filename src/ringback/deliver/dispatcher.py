@@ -8,21 +8,28 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from ringback import __version__
+from ringback.deliver.observer import NOBODY, Observer
+from ringback.deliver.report import announce, report
 from ringback.rules.attempt import Result
+from ringback.rules.endpoint import HealthRules, Target
+from ringback.rules.lane import End
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
-from ringback.store import lanes
+from ringback.store import claims, settlements
 from ringback.store.attempts import Work
+from ringback.store.claims import NEW_ROUND, Rooms
 from ringback.store.database import Database
-from ringback.store.lanes import NEW_ROUND, Owed, Rooms
+from ringback.store.endpoints import Terms
+from ringback.store.lanes import Owed
+from ringback.store.settlements import Settling
 from ringback.words.errors import Unavailable
 from ringback.words.ids import delivery_id
-from ringback.words.signature import sign
+from ringback.words.signature import Signer, sign
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +57,8 @@ class DispatchSettings:
         in_flight: attempts at a time, in all.
         in_flight_per_origin: attempts at a time for each scheme://host:port.
         schedule: when failed deliveries are tried again.
+        health: when an endpoint is closed, and how it is probed.
+        tells: the operator is told by webhook of what closes, opens and dies.
         links: where a snapshot's `urls` point.
     """
 
@@ -57,21 +66,28 @@ class DispatchSettings:
     in_flight: int = 512
     in_flight_per_origin: int = 32
     schedule: Schedule = field(default_factory=Schedule)
+    health: HealthRules = field(default_factory=HealthRules)
+    tells: bool = False
+
+    @property
+    def settling(self) -> Settling:
+        """By which rules attempts are settled."""
+        return Settling(self.schedule, self.links, Terms(self.health, self.in_flight_per_origin, self.tells))
 
 
 class Reservation:
     """Room for one attempt, held while the transaction that may grant it is under way."""
 
-    __slots__ = ("_dispatcher", "_origin", "holder")
+    __slots__ = ("_dispatcher", "_target", "holder")
 
-    def __init__(self, dispatcher: "Dispatcher", origin: str) -> None:
+    def __init__(self, dispatcher: "Dispatcher", target: Target) -> None:
         self._dispatcher = dispatcher
-        self._origin = origin
+        self._target = target
         self.holder = dispatcher.holder
 
     def use(self, owed: Owed) -> None:
         """Hand over what the transaction granted; if that is nothing, the room is free again."""
-        self._dispatcher.granted(self._origin, owed)
+        self._dispatcher.granted(self._target, owed)
 
 
 class Dispatcher:
@@ -86,6 +102,10 @@ class Dispatcher:
         holder: str,
         clock: Callable[[], int],
         jitter: Callable[[], float],
+        keys: Callable[[], Sequence[Signer]] = tuple,
+        wall: Callable[[], int] | None = None,
+        observer: Observer = NOBODY,
+        noticed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take what it works with.
 
@@ -94,15 +114,25 @@ class Dispatcher:
             sender: what makes an attempt.
             settings: limits and schedule.
             holder: this process's name in leases.
-            clock: the wall clock, microseconds.
+            clock: the time that deliveries wait by, microseconds.
             jitter: gives random numbers in [-1, 1].
+            keys: gives the private keys that sign beside the secrets now; none, unless v1a is asked for.
+            wall: the wall clock, microseconds, for webhook-timestamp, which receivers compare with theirs;
+                the same as `clock` if there is no other.
+            observer: who counts attempts.
+            noticed: called when there is something new to tell the operator.
         """
         self.holder = holder
         self._database = database
         self._sender = sender
         self._settings = settings
+        self._settling = settings.settling
         self._clock = clock
         self._jitter = jitter
+        self._keys = keys
+        self._wall = wall or clock
+        self._observer = observer
+        self._noticed = noticed
         self._used: Counter[str] = Counter()
         self._total = 0
         self._after = ""
@@ -120,28 +150,32 @@ class Dispatcher:
         """Attempts under way or about to be."""
         return self._total
 
-    def reserve(self, origin: str) -> Reservation | None:
+    def reserve(self, target: Target) -> Reservation | None:
         """Set room aside for an attempt that a transaction is about to make due, or give None."""
         if self._draining or self._claiming:  # a claim under way has counted on the room there was
             return None
-        if not self._rooms(self._used).of(origin, 0):
+        if not self._rooms(self._used).of_target(target):
             return None
-        self._take(origin)
-        return Reservation(self, origin)
+        self._take(target)
+        return Reservation(self, target)
 
-    def granted(self, origin: str, owed: Owed) -> None:
+    def granted(self, target: Target, owed: Owed) -> None:
         """Begin a granted attempt in the room reserved for it, or give the room back."""
         if owed.work is not None:
             self._spawn(owed.work)
             return
-        self._give(origin)
+        self._give(target)
         self.expect(owed)
 
-    def expect(self, owed: Owed) -> None:
+    def expect(self, owed: Owed, target: Target | None = None) -> None:
         """Make sure that a lane that was left free is claimed when it is due."""
-        if owed.due is not None and owed.due < self._planned:
-            self._planned = owed.due
-            self._called.set()
+        if owed.due is None or owed.due >= self._planned:
+            return
+        if target is not None and owed.due <= self._clock() and not self._rooms(self._used).of_target(target):
+            self._full = True  # what is in flight there goes on with it, or calls when it ends
+            return
+        self._planned = owed.due
+        self._called.set()
 
     def wake(self) -> None:
         """Look for due lanes now."""
@@ -178,7 +212,7 @@ class Dispatcher:
         self._freed = False
         try:
             claimed = await self._database.write(
-                lambda tx: lanes.claim(tx, self.holder, rooms, settings.links)
+                lambda tx: claims.claim(tx, self.holder, rooms, settings.links)
             )
         finally:
             self._claiming = False
@@ -186,7 +220,7 @@ class Dispatcher:
         self._after = claimed.after
         self._full = claimed.full
         for work in claimed.works:
-            self._take(work.origin)
+            self._take(work.target)
             self._spawn(work)
         if claimed.full and self._freed:
             return 0.0  # what it left for want of room has room now, and nobody else would say so
@@ -209,16 +243,18 @@ class Dispatcher:
         for task in self._tasks:
             task.cancel()
 
-    def _take(self, origin: str) -> None:
-        self._used[origin] += 1
+    def _take(self, target: Target) -> None:
         self._total += 1
+        for key in (target.origin, target.endpoint):
+            self._used[key] += 1
 
-    def _give(self, origin: str) -> None:
+    def _give(self, target: Target) -> None:
         self._freed = True
         self._total -= 1
-        self._used[origin] -= 1
-        if not self._used[origin]:
-            del self._used[origin]
+        for key in (target.origin, target.endpoint):
+            self._used[key] -= 1
+            if not self._used[key]:
+                del self._used[key]
         if self._full:
             self._full = False
             self.wake()
@@ -230,31 +266,41 @@ class Dispatcher:
 
     async def _deliver(self, work: Work) -> None:
         """Make an attempt, and the lane's next ones as long as they are due at once."""
-        origin = work.origin
+        target = work.target
         following: Work | None = work
         try:
             while following is not None:
                 following = await self._attempt(following)
+                if following is not None and following.target != target:
+                    target = self._moved(target, following.target)
         except Exception:
             log.exception("dispatcher: %s", delivery_id(work.prediction_id, work.number))
         finally:
-            self._give(origin)
+            self._give(target)
+
+    def _moved(self, old: Target, new: Target) -> Target:
+        """Count a slot for the endpoint that it has gone on to; the origin is the same."""
+        self._used[new.endpoint] += 1
+        self._used[old.endpoint] -= 1
+        if not self._used[old.endpoint]:
+            del self._used[old.endpoint]
+        return new
 
     async def _attempt(self, work: Work) -> Work | None:
         result = await self._sender.post(work.url, self._headers(work), work.body)
+        answered_at = self._clock()
         jitter = self._jitter()
-        settings = self._settings
         while True:
             try:
                 owed = await self._database.write(
-                    lambda tx: lanes.settle(
+                    lambda tx: settlements.settle(
                         tx,
                         work,
                         result,
-                        settings.schedule,
+                        self._settling,
                         jitter,
-                        settings.links,
                         go_on=self._may_go_on(),
+                        rooms=self._rooms(self._used),
                     )
                 )
             except Unavailable:
@@ -262,7 +308,12 @@ class Dispatcher:
                 await asyncio.sleep(_STORE_RETRY_S)
             else:
                 break
-        _report(work, result, owed, self._clock())
+        self._observer.attempted(work, result, owed.end, _latency(work, owed.end, answered_at))
+        report(work, result, owed, self._clock())
+        for news in owed.news:
+            announce(news)
+        if owed.news:
+            self._noticed()
         self.expect(owed)
         return owed.work
 
@@ -272,42 +323,19 @@ class Dispatcher:
 
     def _headers(self, work: Work) -> dict[str, str]:
         id_ = delivery_id(work.prediction_id, work.number)
-        timestamp = self._clock() // SECOND
+        timestamp = self._wall() // SECOND
         return {
             "content-type": "application/json",
             "user-agent": f"ringback/{__version__}",
             "webhook-id": id_,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(work.secrets, id_, timestamp, work.body),
+            "webhook-signature": sign(work.secrets, id_, timestamp, work.body, self._keys()),
             "ringback-event": work.event,
             "ringback-attempt": str(work.attempt),
         }
 
 
-def _report(work: Work, result: Result, owed: Owed, now: int) -> None:
-    """One line for each attempt; what went wrong is a warning, with what follows."""
-    level = logging.DEBUG if result.cause == "acknowledged" else logging.WARNING
-    if log.isEnabledFor(level):
-        log.log(
-            level,
-            "delivery %s (%s) attempt %d to %s: %s%s",
-            delivery_id(work.prediction_id, work.number),
-            work.event,
-            work.attempt,
-            work.origin,  # not the path: with some receivers that is the secret
-            result.diagnosis or f"acknowledged with {result.status}",
-            _what_follows(owed, now),
-        )
-
-
-def _what_follows(owed: Owed, now: int) -> str:
-    match owed.end:
-        case "delivered":
-            return ""
-        case "dead":
-            return "; given up"
-        case "superseded":
-            return "; a newer event of the prediction takes its place"
-        case _:
-            wait = 0 if owed.due is None else max(0, owed.due - now) / SECOND
-            return f"; next attempt in {wait:.1f} s" if owed.due is not None else ""
+def _latency(work: Work, end: End | None, answered_at: int) -> int | None:
+    if work.completed_at is None or work.asked or end != "delivered":
+        return None  # a delivery that is sent again took as long as somebody took to ask for it
+    return max(0, answered_at - work.completed_at)

@@ -6,12 +6,15 @@ the boundary to receivers, who may do anything: whatever happens there becomes a
 """
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 import ssl
 import time
+import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from io import BytesIO
@@ -38,8 +41,10 @@ from ringback.deliver.diagnosis import (
     status_diagnosis,
 )
 from ringback.net.guard import TRAIL, GuardedResolver, RefusedAddress, Trail, guarded_connector, tls_context
+from ringback.net.names import Lookup
 from ringback.rules.address import AddressRules, refusal
 from ringback.rules.attempt import Result
+from ringback.rules.headers import ExtraHeaders
 from ringback.rules.url import literal_address
 from ringback.words.errors import SetupError
 
@@ -65,13 +70,15 @@ class EgressSettings:
         ca_file: certificate authorities (PEM) to trust beside the system's.
         proxy: URL of an egress proxy, which then decides what may be reached; only addresses that stand
             literally in a webhook's URL are still judged here, since the proxy resolves the names.
+        headers: further headers for some destinations.
     """
 
     timeout_s: float = 15.0
     excerpt_bytes: int = 65536
     excerpt_s: float = 2.0
     ca_file: Path | None = None
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # it may hold a password
+    headers: ExtraHeaders = field(default_factory=ExtraHeaders)
 
 
 class _Request(ClientRequest):
@@ -92,6 +99,7 @@ class Egress:
         rules: which addresses may be dialled.
         monotonic: seconds, for durations.
         now: seconds since the epoch, for a Retry-After that is a date.
+        lookup: looks names up, with getaddrinfo's parameters and results.
 
     Raises:
         SetupError: the file of certificate authorities can't be used.
@@ -104,12 +112,13 @@ class Egress:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        lookup: Lookup = socket.getaddrinfo,
     ) -> None:
         self._settings = settings
         self._rules = rules
         self._monotonic = monotonic
         self._now = now
-        self._resolver = GuardedResolver(_ANYWHERE if settings.proxy else rules)
+        self._resolver = GuardedResolver(_ANYWHERE if settings.proxy else rules, lookup)
         tls = _trusting(settings.ca_file)
 
         def session(*, force_close: bool) -> ClientSession:
@@ -148,11 +157,18 @@ class Egress:
         TRAIL.set(trail)
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                response = await self._answer(url, headers, body, trail)
+                response = await self._answer(url, {**headers, **self._settings.headers.of(url)}, body, trail)
         except Exception as error:  # the boundary: whatever a receiver causes becomes a Result
-            cause, diagnosis = failure(error, trail, url, self._settings.timeout_s, self._rules)
+            cause, diagnosis = failure(
+                error,
+                trail,
+                url,
+                self._settings.timeout_s,
+                self._rules,
+                is_proxied=self._settings.proxy is not None,
+            )
             if cause == "interrupted":
-                _log.exception("sending a webhook failed by itself")
+                _report(error)
             return Result(cause, diagnosis, None, "", self._since(started), resent=trail.is_resent)
         excerpt = await self._excerpt(response)
         return self._result(
@@ -189,15 +205,14 @@ class Egress:
     async def _excerpt(self, response: ClientResponse) -> bytes:
         """The start of the body. A connection whose body was not read to its end is closed."""
         content, limit = response.content, self._settings.excerpt_bytes
-        if content.is_eof():  # nearly always: it came with the headers
-            return content.read_nowait(limit)
         read = bytearray()
         try:
-            async with asyncio.timeout(self._settings.excerpt_s):
-                while len(read) < limit and not content.at_eof():
-                    read += await content.readany()
-        except (TimeoutError, ClientError, OSError):
-            pass  # the status line counts, whatever becomes of the body
+            with contextlib.suppress(Exception):  # the status line counts, whatever becomes of the body
+                if content.is_eof():  # nearly always: it came with the headers
+                    return content.read_nowait(limit)
+                async with asyncio.timeout(self._settings.excerpt_s):
+                    while len(read) < limit and not content.at_eof():
+                        read += await content.readany()
         finally:
             if not content.is_eof():
                 response.close()
@@ -215,11 +230,15 @@ class Egress:
     ) -> Result:
         # a NUL is text to Python but not to PostgreSQL
         text = excerpt.decode("utf-8", "replace").replace("\0", "\ufffd")
+        text = self._settings.headers.hidden(url, text)
         status = response.status
         if is_acknowledged(status):
             return Result("acknowledged", "", status, text, duration_us, resent=resent)
         wait = retry_after(response.headers.get("Retry-After"), self._now())
-        diagnosis = status_diagnosis(status, url, len(body), response.headers.get("Location"), wait)
+        location = response.headers.get("Location")
+        if location is not None:
+            location = self._settings.headers.hidden(url, location)
+        diagnosis = status_diagnosis(status, url, len(body), location, wait)
         return Result("status", diagnosis, status, text, duration_us, wait, resent)
 
     def _since(self, started: float) -> int:
@@ -258,6 +277,12 @@ def _sendable(body: bytes) -> bytes | BytesIO:
 def _is_unanswered(error: ClientError) -> bool:
     """Whether nothing came back. aiohttp hands over what it has of a status line with the error."""
     return not isinstance(error, ServerDisconnectedError) or isinstance(error.message, str)
+
+
+def _report(error: Exception) -> None:
+    """Log where it came from. Not what it says: the texts of errors repeat URLs and headers."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("sending a webhook failed by itself: %s\n%s", type(error).__name__, frames)
 
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:

@@ -10,8 +10,6 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -21,15 +19,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError, RawResponseMessage
 
+from ringback.net.names import Lookup, Names
 from ringback.rules.address import AddressRules, refusal
 
-Lookup = Callable[..., list[tuple[Any, ...]]]
+Phase = Literal["pooled", "queued", "resolving", "connecting", "tls", "answer"]
 SockAddress = tuple[str, int] | tuple[str, int, int, int]
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
 _MOST_INTERIM_ANSWERS = 16
+_END_OF_HEAD = b"\r\n\r\n"
 _SWITCHING_PROTOCOLS, _FIRST_FINAL = 101, 200
-_LOOKUPS_AT_ONCE = 64  # a hanging name holds one thread, whatever waits for it
 
 
 class RefusedAddress(OSError):
@@ -55,7 +54,7 @@ class Trail:
 
     Attributes:
         phase: what it is busy with; "pooled" until a connection has to be made, which it stays when a kept
-            one is used.
+            one is used; "queued" while other names are looked up first.
         is_fresh: whether a connection had to be made.
         is_resent: whether it went out a second time; for the one who sends it to note.
     """
@@ -63,7 +62,7 @@ class Trail:
     __slots__ = ("is_fresh", "is_resent", "phase")
 
     def __init__(self) -> None:
-        self.phase: Literal["pooled", "resolving", "connecting", "tls", "answer"] = "pooled"
+        self.phase: Phase = "pooled"
         self.is_fresh = False
         self.is_resent = False
 
@@ -73,25 +72,23 @@ class Trail:
 TRAIL: ContextVar[Trail | None] = ContextVar("ringback_trail", default=None)
 
 
-def _step(phase: Literal["resolving", "connecting", "tls"]) -> None:
+def _step(phase: Phase) -> None:
     trail = TRAIL.get()
     if trail is not None:
         trail.phase = phase
         trail.is_fresh = True
 
 
-class GuardedResolver(AbstractResolver):
-    """The system's resolver, without the answers that the rules forbid.
+def _resolving() -> None:
+    _step("resolving")
 
-    It has threads of its own, and lookups of one name that are under way at the same time are one lookup:
-    a name server that hangs costs one thread for its name and nothing for anyone else.
-    """
+
+class GuardedResolver(AbstractResolver):
+    """The system's resolver, without the answers that the rules forbid, and rationed (net/names.py)."""
 
     def __init__(self, rules: AddressRules, lookup: Lookup = socket.getaddrinfo) -> None:
         self._rules = rules
-        self._lookup = lookup
-        self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="resolver")
-        self._under_way: dict[tuple[str, int], asyncio.Future[list[tuple[Any, ...]]]] = {}
+        self._names = Names(lookup)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -102,9 +99,9 @@ class GuardedResolver(AbstractResolver):
             RefusedAddress: it has addresses and the rules forbid all of them.
             socket.gaierror: it has none, or they can't be found out.
         """
-        _step("resolving")
+        _step("queued")
         results, reason = [], None
-        for found_family, _, _, _, address in await self._answers(host, family):
+        for found_family, _, _, _, address in await self._names.find(host, family, _resolving):
             text = f"{address[0]}%{address[3]}" if len(address) > 2 and address[3] else str(address[0])  # noqa: PLR2004 -- the scope of an IPv6 address
             refused = _judge(self._rules, text)
             reason = reason or refused
@@ -116,29 +113,9 @@ class GuardedResolver(AbstractResolver):
             raise RefusedAddress(reason)
         raise socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
 
-    async def _answers(self, host: str, family: int) -> list[tuple[Any, ...]]:
-        key = host, family
-        lookup = self._under_way.get(key)
-        if lookup is None:
-            lookup = asyncio.get_running_loop().run_in_executor(self._threads, self._ask, host, family)
-            self._under_way[key] = lookup
-            lookup.add_done_callback(lambda done: self._forget(key, done))
-        return await asyncio.shield(lookup)
-
-    def _ask(self, host: str, family: int) -> list[tuple[Any, ...]]:
-        try:
-            return self._lookup(host, None, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG)
-        except UnicodeError as error:  # the host's text has no form in the DNS
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from error
-
-    def _forget(self, key: tuple[str, int], done: asyncio.Future[list[tuple[Any, ...]]]) -> None:
-        del self._under_way[key]
-        if not done.cancelled():
-            done.exception()  # all who waited may have given up; asyncio would report it as never seen
-
     async def close(self) -> None:
         """Start no more lookups. Those under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._names.close()
 
 
 def guarded_connector(
@@ -190,20 +167,60 @@ class TooManyInterimAnswers(HttpProcessingError):
 
 
 class _Handler(ResponseHandler):
-    """aiohttp's protocol, but it gives up on a peer that sends nothing but interim answers (1xx).
+    """aiohttp's protocol with three changes.
 
-    aiohttp reads them until the deadline; thousands fit into one read, and the event loop stands still
-    meanwhile.
+    It gives up on a peer that sends nothing but interim answers (1xx). aiohttp reads them until the deadline;
+    thousands fit into one read, and the event loop stands still meanwhile.
+
+    A faulty body never spoils the status line before it: aiohttp would drop an answer whose head and whose
+    faulty body, such as one after a 204, come in one read, and take it if they come in two.
+
+    It hangs up on an answer that nobody asked for, such as the 408 that some proxies say before they close an
+    idle connection. aiohttp would take it for the answer to the next request.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop)
         self._interim_answers = 0
+        self._is_asked = False  # a request waits for its final answer
+        self._params: dict[str, Any] = {}
+        self._arrived = bytearray()  # of the answer that is waited for
+
+    def set_response_params(self, **params: Any) -> None:
+        self._is_asked, self._params = True, params
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_asked:
+            self._arrived += data
+            super().data_received(data)
+        elif self._is_idle() and data and self.transport is not None:
+            self.transport.close()
+        else:
+            super().data_received(data)
+
+    def _is_idle(self) -> bool:
+        return self._parser is not None and (self._payload is None or self._payload.is_eof())
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        if not (isinstance(exc, HttpProcessingError) and self._has_a_head_after_all()):
+            super().set_exception(exc, *cause)
+
+    def _has_a_head_after_all(self) -> bool:
+        """Parse the head by itself, now that it could not be parsed with what follows it."""
+        head, end, _ = self._arrived.partition(_END_OF_HEAD)
+        self._arrived.clear()
+        if end:
+            super().set_response_params(**self._params)  # a new parser
+            super().data_received(bytes(head + end))
+        return bool(end) and not self._is_asked
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         code = data[0].code
         if code >= _FIRST_FINAL or code == _SWITCHING_PROTOCOLS:
             self._interim_answers = 0
+            self._is_asked = False
+            self._arrived.clear()
         else:
             self._interim_answers += 1
         if self._interim_answers <= _MOST_INTERIM_ANSWERS:

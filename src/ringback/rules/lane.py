@@ -34,6 +34,8 @@ class Pending(Struct, frozen=True):
         due_at: not before this time, microseconds.
         created_at: when the event happened or, once that is known, when its first attempt began: a delivery
             that could not be tried (the server was off for days) still has its whole window, microseconds.
+        before: how many attempts had begun when somebody asked for it to be sent again; its window and its
+            schedule begin anew then.
     """
 
     number: int
@@ -41,6 +43,7 @@ class Pending(Struct, frozen=True):
     attempts: int
     due_at: int
     created_at: int
+    before: int = 0
 
 
 class Lane(Struct, frozen=True):
@@ -91,7 +94,7 @@ def owe(lane: Lane, event: Event, *, now: int, window_us: int) -> Plan:
         gives_way = _stale(lane, closing=event == "completed")
         return Plan(gives_way, None, _new(lane, event, now, now), lane.window_until)
     newest = lane.pending[-1] if lane.pending else None
-    if newest is not None and _mergeable(newest):
+    if newest is not None and _is_last(lane, newest) and _mergeable(newest):
         merged: Event = "output" if "output" in (event, newest.event) else "logs"
         return Plan((), _replaced(newest, merged, newest.due_at), None, lane.window_until)
     due = max(now, lane.window_until)
@@ -101,7 +104,7 @@ def owe(lane: Lane, event: Event, *, now: int, window_us: int) -> Plan:
 def flush(lane: Lane, *, now: int) -> Plan:
     """Say what the end of a prediction changes when `completed` was not asked for: what waits goes now."""
     newest = lane.pending[-1] if lane.pending else None
-    if newest is None or not _mergeable(newest):
+    if newest is None or not _is_last(lane, newest) or not _mergeable(newest):
         return Plan((), None, None, lane.window_until)
     due = min(newest.due_at, now)
     return Plan((), _replaced(newest, newest.event, due), None, lane.window_until)
@@ -111,12 +114,17 @@ def _mergeable(delivery: Pending) -> bool:
     return delivery.event in PARTIAL and delivery.attempts == 0
 
 
+def _is_last(lane: Lane, delivery: Pending) -> bool:
+    """Whether no newer one was ever made: one that is sent again must not show what is newer than its id."""
+    return delivery.number == lane.last_number
+
+
 def _new(lane: Lane, event: Event, due_at: int, now: int) -> Pending:
     return Pending(lane.last_number + 1, event, attempts=0, due_at=due_at, created_at=now)
 
 
 def _replaced(delivery: Pending, event: Event, due_at: int) -> Pending:
-    return Pending(delivery.number, event, delivery.attempts, due_at, delivery.created_at)
+    return Pending(delivery.number, event, delivery.attempts, due_at, delivery.created_at, delivery.before)
 
 
 def _stale(lane: Lane, *, closing: bool) -> tuple[int, ...]:
@@ -183,7 +191,7 @@ def settle(
                 return _ended("superseded", rest, not_before)
             retry_at = next_due(
                 schedule,
-                attempts=head.attempts,
+                attempts=head.attempts - head.before,
                 event_at=head.created_at,
                 now=now,
                 jitter=jitter,

@@ -2,10 +2,11 @@
 
 from typing import cast
 
+from ringback.rules.retry import SECOND
+from ringback.rules.rotation import Age, is_repeated
 from ringback.store.database import Tx, queries
 
 Q = queries("accounts")
-SECOND = 1_000_000
 SIGNING = 3
 """Secrets that sign at most: each adds two entries to a header that receivers limit (often to 8 KB)."""
 
@@ -59,12 +60,24 @@ async def live_secrets(tx: Tx, account: str) -> tuple[str, ...]:
     return cast("tuple[str, ...]", known)
 
 
-async def rotate(tx: Tx, account: str, *, secret_id: str, key: str, overlap_s: float) -> None:
-    """Make `key` the current secret; the one before it still signs for `overlap_s` seconds.
+async def ages(tx: Tx, account: str) -> list[Age]:
+    """Give the account's secrets by age, without their values: the current one, then the newest first.
 
-    It stops before that once `SIGNING` newer ones are there.
+    Those that have expired are among them until the next rotation removes them.
     """
+    return [Age(*row) for row in await tx.rows(Q["ages"], account)]
+
+
+async def rotate(tx: Tx, account: str, *, secret_id: str, key: str, overlap_s: float) -> str:
+    """Make `key` the current secret, and give the current one; the one before still signs for `overlap_s`.
+
+    It stops before that once `SIGNING` newer ones are there. Asked again so soon that it must be the same
+    request (rules/rotation.is_repeated), nothing changes, and the current one is what the first request made.
+    """
+    if is_repeated(await ages(tx, account), tx.now):
+        return await secret(tx, account)
     tx.memo.pop(account, None)
     await tx.run(Q["forget_secrets"], account, tx.now)
     await tx.run(Q["retire_secret"], account, tx.now + int(overlap_s * SECOND))
     await tx.run(Q["add_secret"], secret_id, account, key, tx.now)
+    return key

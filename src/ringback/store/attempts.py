@@ -6,11 +6,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ringback.rules.attempt import Result
+from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.lane import Pending
 from ringback.rules.prediction import TERMINAL, Event, Status
 from ringback.rules.snapshot import Chunk, Facts, Links, render
 from ringback.store import accounts
 from ringback.store.database import Tx, queries
+from ringback.words.ids import delivery_id
 
 D = queries("deliveries")
 C = queries("chunks")
@@ -22,12 +24,14 @@ class Work(Struct, frozen=True):
     Attributes:
         attempt: which attempt of the delivery this is, from 1.
         begun_at: when it was claimed, microseconds.
+        completed_at: of a `completed`: when the prediction ended, microseconds; None of the others.
+        asked: somebody has asked for the delivery to be sent again.
     """
 
     prediction_id: str
     number: int
     event: Event
-    origin: str
+    target: Target
     url: str
     body: bytes
     secrets: tuple[str, ...]
@@ -35,6 +39,17 @@ class Work(Struct, frozen=True):
     begun_at: int
     holder: str
     fence: int
+    completed_at: int | None = None
+    asked: bool = False
+
+    @property
+    def origin(self) -> str:
+        """Where it goes: scheme://host:port."""
+        return self.target.origin
+
+    def __repr__(self) -> str:
+        """Name the attempt; secrets, body and URL are not for a log."""
+        return f"Work({delivery_id(self.prediction_id, self.number)}, attempt {self.attempt}, {self.origin})"
 
 
 class Lease(Struct, frozen=True):
@@ -51,37 +66,40 @@ async def begin(tx: Tx, lease: Lease, links: Links) -> Work:
     if row is None:
         raise LookupError(f"lane {lease.prediction_id} is due and has no pending delivery")
     number, event, snapshot, upto, attempts, frozen = row[:6]
-    *columns, account, origin = row[6:]
+    *columns, account, origin, endpoint, asked = row[6:]
     facts = Facts(*columns)
     if frozen is None:
         chunks = await chunks_upto(tx, lease.prediction_id, upto)
         body = render(shown(facts, snapshot), chunks, links)
         await tx.run(
-            D["freeze"], lease.prediction_id, number, tx.now, body.decode(), _digest(body), len(body)
+            D["freeze"], lease.prediction_id, number, tx.now, body.decode(), digest_of(body), len(body)
         )
     else:
         body = frozen.encode()
         await tx.run(D["begin"], lease.prediction_id, number, tx.now)
     secrets = await accounts.live_secrets(tx, account)
-    return _work(lease, number, event, origin, facts, body, secrets, attempts + 1, tx.now)
+    target = Target(origin, endpoint_key(account, endpoint))
+    return _work(lease, number, event, target, facts, body, secrets, attempts + 1, tx.now, asked=bool(asked))
 
 
 def _work(
     lease: Lease,
     number: int,
     event: Event,
-    origin: str,
+    target: Target,
     facts: Facts,
     body: bytes,
     secrets: tuple[str, ...],
     attempt: int,
     now: int,
+    *,
+    asked: bool = False,
 ) -> Work:
     return Work(
         lease.prediction_id,
         number,
         event,
-        origin,
+        target,
         str(facts.webhook),
         body,
         secrets,
@@ -89,6 +107,8 @@ def _work(
         now,
         lease.holder,
         lease.fence,
+        facts.completed_at if event == "completed" else None,
+        asked,
     )
 
 
@@ -101,7 +121,7 @@ class Fresh(Struct, frozen=True):
         upto: the last chunk it shows.
         facts: the prediction.
         account: whose it is.
-        origin: where it goes.
+        target: where it goes.
         chunks: the chunks up to `upto`, if they are at hand.
     """
 
@@ -110,7 +130,7 @@ class Fresh(Struct, frozen=True):
     upto: int
     facts: Facts
     account: str
-    origin: str
+    target: Target
     chunks: list[Chunk] | None
 
 
@@ -131,11 +151,11 @@ async def begin_fresh(tx: Tx, lease: Lease, fresh: Fresh, links: Links) -> Work:
         new.due_at,
         tx.now,
         body.decode(),
-        _digest(body),
+        digest_of(body),
         len(body),
     )
     secrets = await accounts.live_secrets(tx, fresh.account)
-    return _work(lease, new.number, new.event, fresh.origin, fresh.facts, body, secrets, 1, tx.now)
+    return _work(lease, new.number, new.event, fresh.target, fresh.facts, body, secrets, 1, tx.now)
 
 
 async def chunks_upto(tx: Tx, prediction_id: str, upto: int) -> list[Chunk]:
@@ -143,7 +163,8 @@ async def chunks_upto(tx: Tx, prediction_id: str, upto: int) -> list[Chunk]:
     return [(kind, data) for kind, data in await tx.rows(C["upto"], prediction_id, upto)]
 
 
-def _digest(body: bytes) -> str:
+def digest_of(body: bytes) -> str:
+    """Give the hex SHA-256 of a body, by which its bytes are known once they are dropped."""
     return hashlib.sha256(body).hexdigest()
 
 
@@ -155,9 +176,16 @@ def shown(facts: Facts, snapshot: Status) -> Facts:
 
 
 async def record(
-    tx: Tx, prediction_id: str, number: int, attempt: int, begun_at: int, result: Result
+    tx: Tx,
+    prediction_id: str,
+    number: int,
+    attempt: int,
+    begun_at: int,
+    result: Result,
+    *,
+    asked: bool = False,
 ) -> None:
-    """Keep what an attempt came to."""
+    """Keep what an attempt came to; `asked` if it was made because somebody asked for it."""
     await tx.run(
         D["record"],
         prediction_id,
@@ -170,4 +198,5 @@ async def record(
         result.diagnosis,
         result.excerpt,
         result.resent,
+        asked,
     )

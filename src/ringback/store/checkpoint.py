@@ -5,13 +5,12 @@ webhook waits for it. A passive checkpoint on a connection of its own holds up n
 "Performance considerations").
 """
 
-import logging
 import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from ringback.store.complaint import Complaint
 
 _EVERY_S = 1.0
 _TOO_LONG = 50_000
@@ -30,6 +29,7 @@ class Checkpointer:
         """
         self._connection = connect(path)
         self._connection.execute("PRAGMA busy_timeout = 1000")
+        self._complaint = Complaint("database: emptying the log")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._main, name="ringback-checkpoint", daemon=True)
         self._thread.start()
@@ -45,7 +45,9 @@ class Checkpointer:
             try:
                 self.run_once()
             except sqlite3.Error as error:  # a full disk: nothing is lost, the next second tries again
-                log.warning("database: the log could not be emptied: %s", error)
+                self._complaint.failed(error)
+            else:
+                self._complaint.succeeded()
 
     def run_once(self) -> int:
         """Empty the log as far as that disturbs nobody; give the pages it holds.

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from ringback.rules.endpoint import Target
+from ringback.rules.prediction import Status
 from ringback.rules.snapshot import Links
 from ringback.store.database import Database, Tx
 from ringback.store.lanes import NOTHING, Owed, Telling
@@ -27,11 +29,11 @@ class Reservation(Protocol):
 class Dispatch(Protocol):
     """What a dispatcher in this process offers."""
 
-    def reserve(self, origin: str) -> Reservation | None:
-        """Set room aside for an attempt at this origin, or give None."""
+    def reserve(self, target: Target) -> Reservation | None:
+        """Set room aside for an attempt at this endpoint, or give None."""
 
-    def expect(self, owed: Owed) -> None:
-        """Take note of when a lane that was left free is due."""
+    def expect(self, owed: Owed, target: Target | None = None) -> None:
+        """Take note of when a lane that was left free is due, and where it goes, if that is known."""
 
     def wake(self) -> None:
         """Look for due lanes now."""
@@ -46,18 +48,20 @@ class Outbox:
         dispatch: who delivers, if it is in this process.
         window_us: the throttle window, microseconds.
         links: where a snapshot's `urls` point.
+        reached: told of the model and the status of each prediction that a change has ended.
     """
 
     database: Database
     dispatch: Dispatch
     window_us: int
     links: Links
+    reached: Callable[[str, Status], None] = lambda _model, _status: None
 
-    async def change(self, origin: str | None, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
+    async def change(self, target: Target | None, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
         """Run `verb` in a transaction; a lane that it makes due at once is granted to the dispatcher.
 
         Args:
-            origin: where the change's events go if it has any that were asked for, else None.
+            target: where the change's events go if it has any that were asked for, else None.
             verb: the change.
 
         Raises:
@@ -66,10 +70,12 @@ class Outbox:
 
         A caller that is cancelled meanwhile does not cancel the change: what it grants would be lost.
         """
-        return await asyncio.shield(asyncio.ensure_future(self._change(origin, verb)))
+        return await asyncio.shield(asyncio.ensure_future(self._change(target, verb)))
 
-    async def _change(self, origin: str | None, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
-        reservation = None if origin is None else self.dispatch.reserve(origin)
+    async def _change(
+        self, target: Target | None, verb: Callable[[Tx, Telling], Awaitable[Change]]
+    ) -> Change:
+        reservation = None if target is None else self.dispatch.reserve(target)
         telling = Telling(self.window_us, self.links, None if reservation is None else reservation.holder)
         owed = NOTHING
         try:
@@ -79,5 +85,7 @@ class Outbox:
             if reservation is not None:
                 reservation.use(owed)
             else:
-                self.dispatch.expect(owed)
+                self.dispatch.expect(owed, target)
+        if change.reached is not None:
+            self.reached(*change.reached)
         return change

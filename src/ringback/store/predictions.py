@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ringback.rules import prediction as rules
+from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.lane import PARTIAL
 from ringback.rules.prediction import EVENT_OF, TERMINAL, Event, Move, Status, mask
 from ringback.rules.snapshot import Chunk, Facts
@@ -59,7 +60,7 @@ class Claim(Struct, frozen=True):
 
     hold: Hold
     input: str
-    origin: str | None
+    target: Target | None
     events: int
     status: Status
 
@@ -70,10 +71,12 @@ class Change(Struct, frozen=True):
     Attributes:
         held: False when it no longer holds the prediction (canceled, or taken over): nothing was changed.
         owed: what it left to do for a dispatcher.
+        reached: the model and the status, if the prediction has ended.
     """
 
     held: bool
     owed: Owed = NOTHING
+    reached: tuple[str, Status] | None = None
 
 
 LOST = Change(held=False)
@@ -124,10 +127,14 @@ async def facts(tx: Tx, id_: str) -> Facts | None:
     return None if row is None else Facts(*row)
 
 
-async def origin(tx: Tx, id_: str) -> str | None:
-    """Give the origin of a prediction's webhook, or None."""
-    row = await tx.row(Q["origin"], id_)
-    return None if row is None else row[0]
+async def target(tx: Tx, id_: str) -> Target | None:
+    """Say where a prediction's events go, or None."""
+    row = await tx.row(Q["target"], id_)
+    return None if row is None else _target(*row)
+
+
+def _target(account: str, origin: str | None, endpoint: str) -> Target | None:
+    return None if origin is None else Target(origin, endpoint_key(account, endpoint))
 
 
 async def _chunks(tx: Tx, id_: str) -> list[Chunk]:
@@ -168,8 +175,8 @@ async def claim(tx: Tx, version: str, holder: str, limit: int) -> list[Claim]:
     """Claim up to `limit` predictions of a version, oldest first."""
     rows = await tx.rows(Q["claim"], version, holder, limit)
     claims = [
-        Claim(Hold(id_, holder, run), input_, origin, events, status)
-        for id_, input_, run, origin, events, status in rows
+        Claim(Hold(id_, holder, run), input_, _target(account, origin, endpoint), events, status)
+        for id_, input_, run, account, origin, endpoint, events, status in rows
     ]
     return sorted(claims, key=lambda claim: claim.hold.id)
 
@@ -237,7 +244,7 @@ async def _tell(
 ) -> Change:
     asked = [item for item in told if item.event in subject.events]
     closing = subject.facts.status in TERMINAL and subject.fence is not None
-    if subject.origin is None or not (asked or flush or closing):
+    if subject.target is None or not (asked or flush or closing):
         return Change(held=True)
     # With no chunk before these, they are all there is: nothing has to be read to show them.
     chunks: list[Chunk] | None = None if subject.sequence else list(fresh)
@@ -285,12 +292,15 @@ async def _end(tx: Tx, subject: Subject, ending: Ending, telling: Telling) -> Ch
     await tx.run(Q["end"], facts.id, status, facts.started_at, tx.now, ending.error, metrics)
     subject = subject.now(facts)
     last = Told(EVENT_OF[status], status, upto)
+    reached = (facts.model, status)
     if last.event in subject.events:
-        return await _tell(tx, subject, [*told, last], telling, fresh=ending.chunks)
+        change = await _tell(tx, subject, [*told, last], telling, fresh=ending.chunks)
+        return replace(change, reached=reached)
     event = _partial(subject, ending.chunks)
     partial = [] if event is None else [Told(event, status, upto)]
     flush = last if subject.events & PARTIAL else None
-    return await _tell(tx, subject, [*told, *partial], telling, fresh=ending.chunks, flush=flush)
+    change = await _tell(tx, subject, [*told, *partial], telling, fresh=ending.chunks, flush=flush)
+    return replace(change, reached=reached)
 
 
 def _metrics(predict_us: int | None, total_us: int) -> str:
@@ -372,6 +382,6 @@ async def _take_over(
         # The next run begins anew: what this one wrote, and nobody was sent, is as if it had never been.
         await tx.run(C["forget"], id_)
         await tx.run(D["forget_unattempted"], id_)
-        if subject.origin is not None and subject.fence is not None:
+        if subject.target is not None and subject.fence is not None:
             await lanes.tell(tx, subject, [], telling)
     await tx.run(Q["release"], id_, int(counted and decision == "again"))

@@ -12,7 +12,6 @@ would roll back the whole group anyway).
 """
 
 import asyncio
-import logging
 import re
 import sqlite3
 import threading
@@ -25,11 +24,11 @@ from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from ringback.store.checkpoint import Checkpointer
+from ringback.store.complaint import Complaint
 from ringback.store.database import Row, Unit
 from ringback.words.errors import Unavailable
 
 T = TypeVar("T")
-log = logging.getLogger(__name__)
 
 _BUSY_RETRY_S = 0.02
 _BUSY_S = 5.0
@@ -50,7 +49,7 @@ _PRAGMAS = (
 )
 
 Clock = Callable[[], int]
-"""Gives the wall clock in microseconds since the epoch."""
+"""Gives microseconds since the epoch, never fewer than before (words/clock.py)."""
 
 
 @cache
@@ -150,17 +149,20 @@ class Sqlite:
         clock: Clock,
         *,
         before_commit: Callable[[int], None] | None = None,
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         """Open the database.
 
         Args:
             path: the database file, already migrated.
-            clock: the wall clock, microseconds.
+            clock: the time, microseconds.
+            refused: called whenever a change could not be written.
             before_commit: called by the committing thread with the number of units about to be committed; a
                 crash test waits here to know that a change is pending.
         """
         self._clock = clock
         self._before_commit = before_commit
+        self._refused = refused
         self._loop = asyncio.get_running_loop()
         self._connection, self._reading = _open(path), _open(path)
         self._checkpointer = Checkpointer(path, _open)
@@ -170,6 +172,8 @@ class Sqlite:
         self._idle = asyncio.Event()
         self._idle.set()
         self._locked_since: float | None = None
+        self._complaint = Complaint("database")
+        self._changes_before = 0
         self._closed = False
         self._committer = _Committer(self._commit)
 
@@ -182,7 +186,11 @@ class Sqlite:
         if self._idle.is_set():
             self._idle.clear()
             self._loop.call_soon(self._turn)
-        return await future
+        try:
+            return await future
+        except Unavailable:
+            self._refused()
+            raise
 
     async def read(self, unit: Unit[T]) -> T:
         """See Database.read."""
@@ -193,7 +201,7 @@ class Sqlite:
             tx.memo.clear()
             return _drive(unit(tx))
         except sqlite3.OperationalError as error:
-            raise _outward(error) from error
+            raise self._outward(error) from error
         finally:
             connection.execute("COMMIT")
 
@@ -225,6 +233,7 @@ class Sqlite:
 
     def _begin(self) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
+        self._changes_before = self._connection.total_changes
         self._tx.now = self._clock()
         self._tx.memo.clear()
         self._locked_since = None
@@ -240,7 +249,7 @@ class Sqlite:
             return
         self._locked_since = None
         for job in jobs:
-            job.error = _outward(error)
+            job.error = self._outward(error)
         _resolve(jobs)
         self._turn()
 
@@ -253,7 +262,7 @@ class Sqlite:
         except Exception as error:
             if connection.total_changes != before or not connection.in_transaction:
                 raise _RunAgain from error
-            job.error = _outward(error)
+            job.error = self._outward(error)
 
     def _commit(self, units: int) -> None:
         """Commit, in the committer's thread."""
@@ -269,6 +278,8 @@ class Sqlite:
             return
         if error is not None:
             self._fail(jobs[0], error)
+        elif self._connection.total_changes != self._changes_before:
+            self._complaint.succeeded()  # a commit of nothing succeeds on a full disk too
         _resolve(jobs)
         self._turn()
 
@@ -278,7 +289,16 @@ class Sqlite:
 
     def _fail(self, job: _Job, error: BaseException) -> None:
         self._roll_back()
-        job.error = _outward((error.__cause__ or error) if isinstance(error, _RunAgain) else error)
+        job.error = self._outward((error.__cause__ or error) if isinstance(error, _RunAgain) else error)
+
+    def _outward(self, error: BaseException) -> BaseException:
+        """Turn what SQLite says about itself (disk full, I/O, locked) into Unavailable; pass on the rest."""
+        if isinstance(error, sqlite3.OperationalError):
+            self._complaint.failed(error)
+            unavailable = Unavailable(f"the database can't take this now: {error}")
+            unavailable.__cause__ = error
+            return unavailable
+        return error
 
     def _alone(self, jobs: list[_Job]) -> None:
         task = self._loop.create_task(self._one_by_one(jobs))
@@ -308,13 +328,3 @@ def _resolve(jobs: list[_Job]) -> None:
             job.future.set_result(job.result)
         else:
             job.future.set_exception(job.error)
-
-
-def _outward(error: BaseException) -> BaseException:
-    """Turn what SQLite says about itself (disk full, I/O, locked) into Unavailable; pass on the rest."""
-    if isinstance(error, sqlite3.OperationalError):
-        log.error("database: %s", error)
-        unavailable = Unavailable(f"the database can't take this now: {error}")
-        unavailable.__cause__ = error
-        return unavailable
-    return error

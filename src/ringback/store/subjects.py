@@ -5,6 +5,7 @@ from functools import cache
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.lane import Lane
 from ringback.rules.prediction import Event, unmask
 from ringback.rules.snapshot import Facts
@@ -32,7 +33,8 @@ class Subject(Struct, frozen=True):
     Attributes:
         facts: what it is (now; a change gives a new one).
         account: whose it is.
-        origin: its webhook's origin, or None.
+        target: where its events go, or None.
+        is_special: what is owed to that may have to wait: it is left free, for a claim to look at.
         sequence: its last chunk; 0 when there is none.
         lane: its lane, the pending deliveries not yet read.
         fence: the lane's fence; None when there is no lane yet.
@@ -40,7 +42,8 @@ class Subject(Struct, frozen=True):
 
     facts: Facts
     account: str
-    origin: str | None
+    target: Target | None
+    is_special: bool
     sequence: int
     lane: Lane
     fence: int | None
@@ -58,16 +61,18 @@ class Subject(Struct, frozen=True):
 def _subject(row: Row | None) -> Subject | None:
     if row is None:
         return None
-    last_number, window_until, not_before, held, fence = row[17:]
+    account, origin, endpoint, special, sequence, *lane_columns = row[14:]
+    last_number, window_until, not_before, held, fence = lane_columns
     lane = Lane((), last_number or 0, window_until or 0, not_before or 0, bool(held))
-    return Subject(Facts(*row[:14]), row[14], row[15], row[16] or 0, lane, fence)
+    target = None if origin is None else Target(origin, endpoint_key(account, endpoint))
+    return Subject(Facts(*row[:14]), account, target, bool(special), sequence or 0, lane, fence)
 
 
 async def held(tx: Tx, hold: Hold) -> Subject | None:
     """Give a prediction to its holder; None when that no longer holds it."""
-    return _subject(await tx.row(Q["held"], hold.id, hold.holder, hold.run))
+    return _subject(await tx.row(Q["held"], hold.id, hold.holder, hold.run, tx.now))
 
 
 async def of_account(tx: Tx, account: str, id_: str) -> Subject | None:
     """Give a prediction to its owner."""
-    return _subject(await tx.row(Q["of_account"], id_, account))
+    return _subject(await tx.row(Q["of_account"], id_, account, tx.now))

@@ -5,8 +5,10 @@ RingbackError
 ├── Malformed      the request can't be read at all (400)
 ├── NotFound       (404)
 ├── Conflict       (409)
+├── Gone           (410)
 ├── TooLarge       (413)
 ├── Unauthenticated(401)
+├── TooMany        (429)
 └── Unavailable    the store can't take it now (503)
 SetupError         the program can't start or serve what it was told to (exit code 2)
 """
@@ -63,6 +65,10 @@ class Conflict(RingbackError):
     """It contradicts something that already happened."""
 
 
+class Gone(RingbackError):
+    """It was there once, and what it was made of is no more."""
+
+
 class TooLarge(RingbackError):
     """It is over a limit in bytes."""
 
@@ -71,6 +77,14 @@ class Unauthenticated(RingbackError):
     """No token, or not a valid one."""
 
     title = "Unauthenticated"
+
+
+class TooMany(RingbackError):
+    """There is too much of it at the moment; `retry_after` says in how many seconds to ask again."""
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Unavailable(RingbackError):

@@ -48,6 +48,11 @@ def _base32(number: int) -> str:
     return "".join(digits)
 
 
+def earliest_id(us: int) -> str:
+    """Give the lowest id of a prediction created at `us` (microseconds since the epoch) or later."""
+    return _base32(us // 1000 << _RANDOM_BITS)
+
+
 def delivery_id(prediction_id: str, number: int) -> str:
     """Give the id of the `number`th event (from 1) of a prediction."""
     return f"evt_{prediction_id}_{number}"

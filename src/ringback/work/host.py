@@ -6,6 +6,7 @@ is gone its whole process group is killed.
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import secrets
@@ -38,17 +39,23 @@ from ringback.runner.protocol import (
     SetupFailed,
     encode,
 )
+from ringback.work.files import no_room
 from ringback.work.logs import LogStream
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _READ = 1 << 18
+_SHORT_OF = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
 _LAST_READS = 256
 
 
 class RunnerError(Exception):
     """The runner could not be started or set up; the message says why in one line."""
+
+
+class NotNow(RunnerError):
+    """The machine can't start it now, whatever it is: no room on the disk, no processes, no descriptors."""
 
 
 class Listener(Protocol):
@@ -94,8 +101,8 @@ class Host:
             scratch.mkdir(parents=True, exist_ok=True)
             self._scratch = tempfile.mkdtemp(prefix="runner-", dir=scratch)
             self._spawn(python, folder)
-        except OSError as error:  # no space, no descriptors, no such folder: a reason to try again later
-            raise RunnerError(f"can't start a process for it: {error}") from error
+        except OSError as error:
+            raise _unstartable(error, f"can't start a process for it: {error}") from error
         self.loaded: asyncio.Future[dict[str, object]] = self._loop.create_future()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         self.exited: asyncio.Future[str] = self._loop.create_future()
@@ -130,7 +137,7 @@ class Host:
             for fd in (self._lifeline, self._logs):
                 os.close(fd)
             self._control.close()
-            raise RunnerError(f"can't start {python} in {folder}: {error.strerror}") from error
+            raise _unstartable(error, f"can't start {python} in {folder}: {error.strerror}") from error
         finally:
             control.close()
             os.close(lifeline)
@@ -310,6 +317,10 @@ class Host:
         self._failed(f"the model's process {how} before it was ready")
         self._loop.run_in_executor(None, partial(shutil.rmtree, self._scratch, ignore_errors=True))
         self.exited.set_result(how)
+
+
+def _unstartable(error: OSError, reason: str) -> RunnerError:
+    return NotNow(reason) if no_room(error) or error.errno in _SHORT_OF else RunnerError(reason)
 
 
 def _environment(scratch: str) -> dict[str, str]:

@@ -16,7 +16,8 @@ from ringback.store.lanes import Telling
 from ringback.store.predictions import Claim
 from ringback.words import json
 from ringback.words.errors import Unavailable
-from ringback.work.host import Host, RunnerError
+from ringback.work.files import no_room
+from ringback.work.host import Host, NotNow, RunnerError
 from ringback.work.inputs import Fetched, InputError, close, file_inputs, needs_fetching
 from ringback.work.pace import ReplicaSettings, ahead
 from ringback.work.run import Desk, PredictionRun
@@ -29,6 +30,9 @@ _POLL_S = 5.0
 _BACKOFF_S = (1.0, 60.0)
 _UNSERVED_BATCH = 500
 _STORE_RETRY_S = 0.5
+NOT_NOW_S = 10.0
+"""Seconds until a child that the machine had no room for is tried again."""
+
 _LAST_WRITES_S = 2.0
 """Seconds a drain waits at least for results under way to be written."""
 
@@ -90,7 +94,8 @@ class Replica:
             try:
                 folder = await self._folder_now()
             except OSError as error:
-                raise RunnerError(f"its files can't be put in place: {error}") from error
+                kind = NotNow if no_room(error) else RunnerError
+                raise kind(f"its files can't be put in place: {error}") from error
         self._host = Host(settings.python, folder, settings.entry, self._desk.scratch, self._setup_logs)
         schema = await self._host.loaded
         self._file_inputs = file_inputs(schema)
@@ -122,13 +127,18 @@ class Replica:
             try:
                 await self._ready()
                 empty = await self._fill()
+            except NotNow as error:  # not the model's fault: what waits for it goes on waiting
+                log.error("[%s] %s; next try in %.0f s", self.name, error, NOT_NOW_S)
+                await self._pause(NOT_NOW_S)
+                empty = False
             except RunnerError as error:
                 if self._stopping():
                     return
                 await self._setup_failed(str(error))
                 empty = False
             except Unavailable:
-                empty = True
+                await self._pause(_STORE_RETRY_S)
+                empty = False
             except Exception:  # a replica that gives up would leave its model unserved, unseen
                 log.exception("[%s] going on after an unexpected error", self.name)
                 await self._pause(_BACKOFF_S[0])

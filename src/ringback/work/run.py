@@ -20,7 +20,7 @@ from ringback.store.outbox import Outbox
 from ringback.store.predictions import Change, Claim, Ending, NewChunk
 from ringback.words.errors import Unavailable
 from ringback.words.json import canonical
-from ringback.work.files import FileStore, Incoming, Stored, sync
+from ringback.work.files import FileStore, Incoming, Stored, no_room, sync
 from ringback.work.inputs import InputFiles
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,10 @@ _START_WITHIN_S = 0.01
 """Seconds within which a start nobody asked to hear of is recorded; a quicker prediction saves the write."""
 
 _STORE_RETRY_S = 0.5
+_ROOM_FOR_FILES_S = 600.0
+"""Seconds that an output file waits for room on the disk (in memory) before its prediction fails."""
+
+_FILE_RETRY_S = (0.5, 10.0)
 _LOGS_LIMIT = 5_000_000
 """Characters of logs kept of one prediction; after that one line says so."""
 
@@ -90,6 +94,7 @@ class PredictionRun:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Task[None] | None = None
         self._fault: str | None = None
+        self._trouble = ""
 
     def begin(self) -> None:
         """The predictor starts on it now."""
@@ -109,6 +114,8 @@ class PredictionRun:
     def output(self, message: Output) -> None:
         """See host.Listener."""
         value = message.value
+        if self._incoming is not None and self._fault is not None:
+            return  # it may name a file that is not there
         try:
             if self._incoming is not None:
                 value = self._incoming.linked(value, self._url)
@@ -128,6 +135,8 @@ class PredictionRun:
         """See host.Listener."""
         if self._incoming is None:
             self._incoming = Incoming(self._desk.files)
+        if self._fault is not None:
+            return
         try:
             self._incoming.piece(message.file, message.name, piece, last=message.last)
         except OSError as error:
@@ -232,14 +241,34 @@ class PredictionRun:
         return taken
 
     async def _stored(self, taken: list[Stored]) -> list[Stored]:
-        """Give complete files once they are on the disk; none, and a fault, if that fails."""
-        if taken:
+        """Give complete files once they are on the disk; none, and a fault, if that fails.
+
+        A full disk is waited for: what a model took hours to make is not thrown away because of it.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _ROOM_FOR_FILES_S
+        pause, longest = _FILE_RETRY_S
+        while taken:
             try:
                 await asyncio.to_thread(sync, taken)
             except OSError as error:
-                self._fault = f"an output file can't be stored: {error.strerror}"
-                return []
+                if not no_room(error) or loop.time() >= end:
+                    self._fault = f"an output file can't be stored: {error.strerror}"
+                    for file in taken:
+                        file.arriving.discard()
+                    return []
+                self._troubled(f"an output file can't be stored now: {error.strerror}")
+                await asyncio.sleep(pause)
+                pause = min(longest, pause * 2)
+            else:
+                break
         return taken
+
+    def _troubled(self, what: str) -> None:
+        """Say once what a prediction waits for: the store says how it goes on."""
+        if what != self._trouble:
+            self._trouble = what
+            log.warning("prediction %s: %s; what it gives is kept until it can be stored", self.id, what)
 
     async def _add_files(self, tx: Tx, stored: list[Stored]) -> None:
         for file in stored:
@@ -247,10 +276,10 @@ class PredictionRun:
 
     async def _change(self, events: int, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
         """Write a change that may tell `events`, as often as it takes: a result is never thrown away."""
-        origin = self.claim.origin if events & self.claim.events else None
+        target = self.claim.target if events & self.claim.events else None
         while True:
             try:
-                return await self._desk.outbox.change(origin, verb)
+                return await self._desk.outbox.change(target, verb)
             except Unavailable as error:
-                log.warning("prediction %s: %s; trying again", self.id, error)
+                self._troubled(str(error))
                 await asyncio.sleep(_STORE_RETRY_S)

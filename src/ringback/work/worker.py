@@ -17,10 +17,11 @@ from ringback.store.lanes import Telling
 from ringback.store.versions import Version
 from ringback.words.errors import SetupError, Unavailable
 from ringback.words.json import canonical
-from ringback.work.host import RunnerError
+from ringback.work.files import no_room
+from ringback.work.host import NotNow, RunnerError
 from ringback.work.model import Model, restore, unchanged
 from ringback.work.pace import ReplicaSettings
-from ringback.work.replica import Replica
+from ringback.work.replica import NOT_NOW_S, Replica
 from ringback.work.run import Desk
 
 log = logging.getLogger(__name__)
@@ -211,7 +212,11 @@ class Worker:
             await replica.load()
         except (OSError, RunnerError) as error:
             self._replicas.pop(version, None)
-            await self._fail(version, f"its version can't be run any more: {error}")
+            if isinstance(error, NotNow) or (isinstance(error, OSError) and no_room(error)):
+                log.error("[%s] version %s can't be run now: %s", known.model, version[:12], error)
+                await asyncio.sleep(NOT_NOW_S)  # whoever called tries again
+            else:
+                await self._fail(version, f"its version can't be run any more: {error}")
             return
         log.info("[%s] running what is left of version %s", known.model, version[:12])
         needed = asyncio.create_task(self._while_needed(replica))

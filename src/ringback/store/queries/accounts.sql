@@ -18,10 +18,15 @@ SELECT key, created_at FROM secrets WHERE account_id = $1 AND expires_at IS NULL
 
 -- name: live_secrets
 SELECT key FROM secrets WHERE account_id = $1 AND (expires_at IS NULL OR expires_at > $2)
-ORDER BY expires_at IS NULL DESC, created_at DESC, id DESC LIMIT $3;
+ORDER BY number DESC LIMIT $3;
+
+-- name: ages
+SELECT id, created_at, expires_at FROM secrets WHERE account_id = $1
+ORDER BY number DESC;
 
 -- name: add_secret
-INSERT INTO secrets (id, account_id, key, created_at) VALUES ($1, $2, $3, $4);
+INSERT INTO secrets (id, account_id, key, created_at, number)
+SELECT $1, $2, $3, $4, coalesce(max(number), 0) + 1 FROM secrets WHERE account_id = $2;
 
 -- name: retire_secret
 UPDATE secrets SET expires_at = $2 WHERE account_id = $1 AND expires_at IS NULL;

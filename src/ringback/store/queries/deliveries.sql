@@ -16,12 +16,12 @@ UPDATE deliveries SET status = 'superseded', settled_at = $3, body = NULL WHERE 
 -- name: head
 SELECT d.number, d.event, d.snapshot, d.upto, d.attempts, d.body,
        p.id, p.model, p.version_id, p.status, p.input, p.source, p.created_at, p.started_at, p.completed_at,
-       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.account_id, p.origin
+       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.account_id, p.origin, p.endpoint, d.asked_at IS NOT NULL
 FROM deliveries d JOIN predictions p ON p.id = d.prediction_id
 WHERE d.prediction_id = $1 AND d.status = 'pending' ORDER BY d.number LIMIT 1;
 
 -- name: begin
-UPDATE deliveries SET attempts = attempts + 1, attempted_at = $3 WHERE prediction_id = $1 AND number = $2;
+UPDATE deliveries SET attempts = attempts + 1, attempted_at = $3, first_at = coalesce(first_at, $3) WHERE prediction_id = $1 AND number = $2;
 
 -- name: freeze
 UPDATE deliveries SET attempts = attempts + 1, first_at = $3, attempted_at = $3, body = $4, digest = $5, length = $6
@@ -39,12 +39,13 @@ DELETE FROM deliveries
 WHERE prediction_id = $1 AND status = 'pending' AND attempts = 0 AND event IN ('output', 'logs');
 
 -- name: interrupted
-SELECT number, attempts, attempted_at FROM deliveries
+SELECT number, attempts, attempted_at, asked_at IS NOT NULL FROM deliveries
 WHERE prediction_id = $1 AND status = 'pending' AND attempts > 0 ORDER BY number LIMIT 1;
 
 -- name: record
-INSERT INTO attempts (prediction_id, number, attempt, started_at, duration, cause, status, diagnosis, excerpt, resent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+INSERT INTO attempts (prediction_id, number, attempt, started_at, duration, cause, status, diagnosis, excerpt, resent,
+                      asked)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- name: of_prediction
 SELECT number, event, status, attempts, created_at, settled_at, digest, length FROM deliveries

@@ -12,8 +12,8 @@ SELECT id, model, version_id, status, input, source, created_at, started_at, com
        webhook, events, data_removed
 FROM predictions WHERE id = $1 AND account_id = $2;
 
--- name: origin
-SELECT origin FROM predictions WHERE id = $1;
+-- name: target
+SELECT account_id, origin, endpoint FROM predictions WHERE id = $1;
 
 -- name: newest
 SELECT id, model, version_id, status, input, source, created_at, started_at, completed_at, error, metrics,
@@ -35,7 +35,7 @@ UPDATE predictions SET holder = $2, run = run + 1
 WHERE id IN (SELECT id FROM predictions
              WHERE version_id = $1 AND holder IS NULL AND status IN ('starting', 'processing')
              ORDER BY id LIMIT $3)
-RETURNING id, input, run, origin, events, status;
+RETURNING id, input, run, account_id, origin, endpoint, events, status;
 
 -- name: queued_versions
 SELECT DISTINCT version_id FROM predictions

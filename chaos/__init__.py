@@ -1,0 +1,1 @@
+"""Kills the server again and again and checks what its receivers saw: `make chaos`."""

@@ -1,0 +1,75 @@
+"""The listening socket, and HTTP on it."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+
+import uvicorn
+
+from ringback.assembly.config import ServerConfig
+from ringback.assembly.greeting import EVERYWHERE
+from ringback.words.errors import SetupError
+
+_BACKLOG = 2048
+
+
+def bound(server: ServerConfig) -> socket.socket:
+    """Bind the socket; it does not listen yet.
+
+    Raises:
+        SetupError: the address can't be had.
+    """
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((server.host, server.port))
+    except OSError as error:
+        listening.close()
+        raise SetupError(
+            f"can't listen on {server.host}:{server.port}: {error.strerror}; give another port with --port"
+        ) from None
+    return listening
+
+
+def base_of(server: ServerConfig, listening: socket.socket) -> str:
+    """Say how the server is reached: its public URL, or the address it is bound to."""
+    if server.public_url:
+        return server.public_url.rstrip("/")
+    host, port = listening.getsockname()[:2]
+    host = EVERYWHERE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(listening: socket.socket) -> None:
+    """Take connections from now on; they are answered once `answer` runs."""
+    listening.listen(_BACKLOG)
+
+
+async def answer(app: object, listening: socket.socket, server: ServerConfig) -> None:
+    """Answer requests until a signal comes; a second one ends the waiting for those under way."""
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type] # an ASGI application, in uvicorn's own words
+        log_config=None,
+        access_log=False,
+        ws="none",
+        http="httptools",
+        proxy_headers=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(server.drain_s)),
+        backlog=_BACKLOG,
+    )
+    http = uvicorn.Server(settings)
+    # uvicorn's own handlers raise the signal again after the shutdown; ours goes on to drain.
+    http.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+
+    def stop() -> None:
+        http.force_exit = http.should_exit
+        http.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await http.serve(sockets=[listening])

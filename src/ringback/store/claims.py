@@ -1,0 +1,379 @@
+"""Claiming lanes: fair between origins, within each one's room, past whatever is special.
+
+Origins take turns. Within one, the lanes that are due go oldest first; a lane whose endpoint is closed, held,
+paused or recovering is put on that endpoint's shelf, so that it stands in nobody's way, and shelves are
+looked at when their row says so (store/endpoints.py). An endpoint that has all it may have in flight is
+passed over: its own attempts go on with what it owes as they end.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ringback.rules import endpoint as rules
+from ringback.rules.endpoint import Target
+from ringback.rules.retry import SECOND
+from ringback.rules.snapshot import Links
+from ringback.store import endpoints
+from ringback.store.attempts import Lease, Work, begin
+from ringback.store.database import Row, Tx, queries
+from ringback.store.endpoints import Endpoint
+
+Q = queries("claims")
+
+_ORIGINS = 64
+"""Origins looked at in one claim at most, so that thousands of waiting ones don't hold up a commit."""
+
+_WINDOW = 64
+"""Lanes of an origin looked at in one step."""
+
+_STEPS = 4
+
+_ENDPOINTS = 16
+"""Endpoints of an origin looked at behind one that has all it may have."""
+
+_NET = SECOND
+"""Microseconds until a shelf that had no room is looked at again if nobody calls."""
+
+_WHILE_PAUSED = 3600 * SECOND
+
+
+class Round(Struct, frozen=True):
+    """A walk over all origins that takes several claims.
+
+    Attributes:
+        start: the origin it began with; empty for a new one.
+        wrapped: it has passed the last origin.
+        due: the earliest time at which one of those seen is due, microseconds, or None.
+    """
+
+    start: str = ""
+    wrapped: bool = False
+    due: int | None = None
+
+
+NEW_ROUND = Round()
+
+
+class Rooms(Struct, frozen=True):
+    """How many attempts a dispatcher may begin now.
+
+    Attributes:
+        total: in all.
+        each: for an origin that is not in `used`.
+        used: attempts in flight, by origin and by endpoint key.
+        after: the origin to go on after, so that each gets its turn.
+        round: the walk that is under way.
+        kept: of `total`, what is kept for origins with nothing in flight, so that a few hanging ones can't
+            take every slot. Of an origin's, a quarter is kept for endpoints in the same way.
+    """
+
+    total: int
+    each: int
+    used: Mapping[str, int]
+    after: str = ""
+    round: Round = NEW_ROUND
+    kept: int = 0
+
+    def of(self, origin: str, begun: int = 0) -> int:
+        """Give the attempts that may begin for an origin after `begun` others."""
+        return _share(self.total - begun, self.each, self.used.get(origin, 0), self.kept)
+
+    def passes_on(self, old: Target, new: Target) -> bool:
+        """Whether a slot of one endpoint may go to another of the same origin."""
+        used = self.used.get(new.endpoint, 0)
+        return of_endpoint(self.each, self.used.get(old.origin, 0) - 1, used) > 0
+
+    def of_target(self, target: Target) -> int:
+        """Give the attempts that may begin for an endpoint."""
+        return min(
+            self.of(target.origin),
+            of_endpoint(self.each, self.used.get(target.origin, 0), self.used.get(target.endpoint, 0)),
+        )
+
+
+def _share(left: int, each: int, used: int, kept: int) -> int:
+    return max(0, min(each - used, left, max(left - kept, 1 - used)))
+
+
+def of_endpoint(each: int, of_origin: int, used: int) -> int:
+    """Give an endpoint's part of what its origin has left: a quarter is kept for those with nothing."""
+    return _share(each - of_origin, each, used, each // 4)
+
+
+class Claimed(Struct, frozen=True):
+    """What a claim gave.
+
+    Attributes:
+        works: the attempts to make.
+        next_due: when to claim again at the latest (microseconds; now if the round is not over), or None.
+        after: where the next claim goes on.
+        full: some origin had no room for all that may be due: claim again when there is room.
+        round: the walk, if it is not over.
+    """
+
+    works: tuple[Work, ...]
+    next_due: int | None
+    after: str
+    full: bool
+    round: Round = NEW_ROUND
+
+
+async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
+    """Claim due lanes: from shelves that are to be looked at, then origin by origin."""
+    taking = _Taking(tx, holder, rooms, links, special=await endpoints.any_special(tx))
+    if taking.special:
+        await taking.shelves()
+    after, walk, is_over = await _walk(taking)
+    if not is_over:
+        return Claimed(tuple(taking.works), tx.now, after, taking.full, walk)
+    due = _earlier(walk.due, await endpoints.next_due(tx) if await endpoints.any_special(tx) else None)
+    return Claimed(tuple(taking.works), due, after, taking.full)
+
+
+async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
+    origin, walk = taking.rooms.after, taking.rooms.round
+    for _ in range(_ORIGINS):
+        if taking.left <= 0:
+            taking.full = True
+            break
+        following = await _next_origin(taking.tx, origin)
+        turned = bool(walk.start) and following <= origin
+        wrapped = walk.wrapped or turned
+        # A second turn: the origin that it began with has nothing free any more.
+        if not following or (wrapped and following >= walk.start) or (walk.wrapped and turned):
+            return origin, walk, True
+        origin = following
+        due = await taking.origin(origin)
+        walk = Round(walk.start or origin, wrapped, _earlier(walk.due, due))
+    return origin, walk, False
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+async def _next_origin(tx: Tx, after: str) -> str:
+    row = (await tx.row(Q["next_origin"], after) if after else None) or await tx.row(Q["first_origin"])
+    return "" if row is None else str(row[0])
+
+
+class _Seen(Struct, frozen=True):
+    """What came of some lanes of an origin.
+
+    Attributes:
+        room: what is left of it.
+        shelved: some were put on a shelf.
+        crowds: endpoints that have all they may have in flight; what they owe stays where it is.
+    """
+
+    room: int
+    shelved: bool
+    crowds: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Taking:
+    """One claim under way."""
+
+    tx: Tx
+    holder: str
+    rooms: Rooms
+    links: Links
+    special: bool
+    works: list[Work] = field(default_factory=list)
+    begun: Counter[str] = field(default_factory=Counter)
+    full: bool = False
+
+    @property
+    def left(self) -> int:
+        return self.rooms.total - len(self.works)
+
+    def used(self, key: str) -> int:
+        return self.rooms.used.get(key, 0) + self.begun[key]
+
+    def room(self, origin: Endpoint) -> int:
+        """Give the attempts that may begin now at an origin."""
+        rooms, used = self.rooms, self.used(origin.key)
+        allowed = rules.room(origin.health, self.tx.now, rooms.each)
+        return _share(self.left, allowed, used, rooms.kept)
+
+    def room_of(self, endpoint: Endpoint) -> int:
+        """Give an endpoint's part of its origin's room, by its own health and by fairness."""
+        used = self.used(endpoint.key)
+        allowed = rules.room(endpoint.health, self.tx.now, self.rooms.each)
+        return min(allowed - used, of_endpoint(self.rooms.each, self.used(endpoint.origin), used))
+
+    async def take(self, id_: str, target: Target) -> None:
+        """Claim one lane and begin its head's attempt."""
+        row = await self.tx.row(Q["take"], id_, self.holder)
+        if row is not None:
+            self.begun[target.origin] += 1
+            self.begun[target.endpoint] += 1
+            self.works.append(await begin(self.tx, Lease(id_, self.holder, int(row[0])), self.links))
+
+    async def origin(self, name: str) -> int | None:
+        """Take what an origin has room for; give when its next lane is due, if that is later."""
+        origin = await endpoints.of_origin(self.tx, name) if self.special else Endpoint(name, "", name, name)
+        room = self.room(origin)
+        if room <= 0:
+            if not rules.room(origin.health, self.tx.now, self.rooms.each):
+                return rules.opens_at(origin.health)
+            self.full = True
+            return None
+        for _ in range(_STEPS):
+            rows = await self._waiting(origin, max(room, _WINDOW))
+            seen = await self._from(rows, origin, room)
+            room = seen.room
+            if room <= 0 or not seen.shelved:
+                break
+        if seen.crowds and room > 0:
+            room = await self._past(seen.crowds, origin, room)
+        self.full = self.full or room <= 0 or bool(seen.crowds)
+        if room <= 0:
+            return None
+        if seen.shelved:
+            return self.tx.now
+        row = await self.tx.row(Q["earliest"], name, self.tx.now if seen.crowds else -1)
+        return None if row is None else int(row[0])
+
+    async def _past(self, crowds: frozenset[str], origin: Endpoint, room: int) -> int:
+        """Look for other endpoints behind those that have all they may have; give the room that is left."""
+        for key in await self._endpoints(origin.key, max(crowds)):
+            if room > 0 and key not in crowds:
+                rows = await self.tx.rows(Q["due_of"], origin.key, key, self.tx.now, room)
+                room = (await self._from(rows, origin, room)).room
+        return room
+
+    async def _endpoints(self, origin: str, start: str) -> list[str]:
+        """Give endpoints of an origin that something is owed to, those after `start` first."""
+        key, is_turned = start, False
+        found: list[str] = []
+        for _ in range(_ENDPOINTS):
+            row = await self.tx.row(Q["next_endpoint"], origin, key)
+            if row is None and not is_turned:
+                is_turned = True
+                row = await self.tx.row(Q["next_endpoint"], origin, "")
+            if row is None or (is_turned and row[0] >= start):
+                break
+            key = str(row[0])
+            found.append(key)
+        return found
+
+    async def _waiting(self, origin: Endpoint, limit: int) -> list[Row]:
+        """Give an origin's lanes that may go: those that are due; of one that is closed or was, all."""
+        tx, health = self.tx, origin.health
+        if health.is_closed and health.scattered:
+            # The newest: whoever is well behind this origin is found by what they have just sent.
+            rows = await tx.rows(Q["newest"], origin.key, tx.now, limit)
+        else:
+            rows = await tx.rows(Q["due"], origin.key, tx.now, limit)
+        before = tx.now if health.is_closed else health.recovered_at
+        if before and len(rows) < limit:
+            more = await tx.rows(Q["failed"], origin.key, before, tx.now, limit - len(rows))
+            rows += more
+            if not rows and not health.is_closed:
+                await endpoints.save(tx, replace(origin, health=replace(health, recovered_at=0)))
+        return rows
+
+    async def _from(self, rows: list[Row], origin: Endpoint, room: int) -> "_Seen":
+        """Take lanes within the origin's and their endpoints' room, shelve those that can't go now."""
+        shelved: dict[str, Endpoint] = {}
+        crowds: set[str] = set()
+        for id_, key in rows:
+            if room <= 0:
+                break
+            if key in crowds:
+                continue
+            endpoint = shelved.get(key) or await self._endpoint(Target(origin.key, key))
+            if key not in shelved and self._is_open(endpoint):
+                if self.room_of(endpoint) <= 0:
+                    crowds.add(key)
+                    continue
+                await self._probe(origin)
+                await self.take(id_, Target(origin.key, key))
+                room -= 1
+            else:
+                # One that failed before the origin opened may go now: on the shelf, too, it is due.
+                await self.tx.run(Q["shelve"], id_, self.tx.now)
+                shelved[key] = endpoint
+        for endpoint in shelved.values():
+            await endpoints.shelve(self.tx, endpoint, self._looked_at(endpoint))
+            self.special = True
+        return _Seen(room, bool(shelved), frozenset(crowds))
+
+    def _is_open(self, endpoint: Endpoint) -> bool:
+        """Whether a lane may go past the shelf: all is well, and nothing there is due."""
+        is_special = rules.is_special(endpoint.health, self.tx.now)
+        return not is_special and (endpoint.serve_at is None or endpoint.serve_at > self.tx.now)
+
+    async def _endpoint(self, target: Target) -> Endpoint:
+        found = await endpoints.get(self.tx, target.endpoint) if self.special else None
+        return found or endpoints.blank(target)
+
+    def _looked_at(self, endpoint: Endpoint) -> int:
+        """Say when to look at a shelf: at once if there is room, else once its endpoint opens."""
+        if self.room_of(endpoint) > 0:
+            return self.tx.now
+        return self._looked_at_again(endpoint)
+
+    async def _probe(self, endpoint: Endpoint) -> None:
+        if endpoint.health.is_closed:
+            await endpoints.save(self.tx, replace(endpoint, health=rules.probing(endpoint.health)))
+
+    async def shelves(self) -> None:
+        """Take what stands on shelves that are to be looked at."""
+        for endpoint in await endpoints.due(self.tx):
+            if self.left <= 0:
+                self.full = True
+                return
+            await self._shelf(endpoint)
+
+    async def _shelf(self, endpoint: Endpoint) -> None:
+        tx = self.tx
+        origin = await endpoints.of_origin(tx, endpoint.origin)
+        if not rules.room(origin.health, tx.now, self.rooms.each):
+            await endpoints.put_off(tx, origin.key, rules.opens_at(origin.health) or tx.now + _NET)
+            return
+        is_scattered = origin.health.is_closed and origin.health.scattered
+        if is_scattered and await tx.rows(Q["due"], origin.key, tx.now, 1):
+            # The probe is for one that never failed, if there is such a lane: it may be well.
+            await endpoints.put_off(tx, origin.key, tx.now + _NET)
+            return
+        room = min(self.room(origin), self.room_of(endpoint))
+        rows = await self._standing(endpoint, room) if room > 0 else []
+        if rows:
+            await self._probe(origin)
+            endpoint = replace(endpoint, health=rules.probing(endpoint.health))
+        for (id_,) in rows:
+            await self.take(id_, Target(endpoint.origin, endpoint.key))
+        if room > len(rows):
+            await self._swept(endpoint)
+            return
+        self.full = self.full or rules.room(endpoint.health, tx.now, self.rooms.each) > 0
+        await endpoints.save(tx, replace(endpoint, serve_at=self._looked_at_again(endpoint)))
+
+    def _looked_at_again(self, endpoint: Endpoint) -> int:
+        """Say when to look at a shelf that still holds something, if nobody calls before."""
+        now, opens = self.tx.now, rules.opens_at(endpoint.health)
+        if endpoint.health.paused_at is not None:
+            return now + _WHILE_PAUSED
+        return max(now + _NET, opens or 0)
+
+    async def _standing(self, endpoint: Endpoint, room: int) -> list[Row]:
+        tx, health = self.tx, endpoint.health
+        rows = await tx.rows(Q["shelf_due"], endpoint.key, tx.now, room)
+        before = tx.now if health.is_closed else health.recovered_at
+        if before and len(rows) < room:
+            rows += await tx.rows(Q["shelf_failed"], endpoint.key, before, tx.now, room - len(rows))
+        return rows
+
+    async def _swept(self, endpoint: Endpoint) -> None:
+        """Take note that all that may go from a shelf has gone."""
+        row = await self.tx.row(Q["shelf_earliest"], endpoint.key)
+        health = endpoint.health if endpoint.health.is_closed else replace(endpoint.health, recovered_at=0)
+        serve_at = None if row is None else max(int(row[0]), rules.opens_at(health) or 0)
+        await endpoints.save(self.tx, replace(endpoint, health=health, serve_at=serve_at))

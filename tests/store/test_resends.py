@@ -1,0 +1,444 @@
+"""Sending again: the same id and bytes, a window of its own, never backwards unless it is forced."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from ringback.rules.attempt import Result
+from ringback.rules.retry import SECOND
+from ringback.rules.snapshot import Links
+from ringback.store import endpoints, resends
+from ringback.store.attempts import Work
+from ringback.store.lanes import NOTHING
+from ringback.store.predictions import Ending
+from ringback.store.resends import START, Batch, Place, Wish
+from ringback.words.errors import Conflict, Gone, NotFound
+from store.crowd import closed, crowd, given_up, place, well
+from store.outage import REFUSED, UNFIT, Outage
+from store.world import ACCOUNT, BROKEN, GONE, LINKS, OK, ORIGIN, World, busy, hook
+
+HOUR = 3600
+DAY = 24 * HOUR
+ELSEWHERE = Links("http://another.example")
+
+
+async def ended(world: World, path: str = "/hook") -> str:
+    """A prediction that owes a `completed` and nothing else."""
+    hold = await world.running(hook("completed", path=path))
+    await world.end(hold, Ending("succeed", chunks=(("items", '["x","é"]'),)))
+    return hold.id
+
+
+async def sent(world: World, *results: Result, path: str = "/hook") -> Work:
+    """A `completed` that has been attempted with these results, each at its time; give the last attempt."""
+    id_ = await ended(world, path)
+    for result in results:
+        ((due,),) = await world.rows("SELECT due_at FROM lanes WHERE prediction_id = $1", id_)
+        world.clock.now = max(world.now, due)
+        (work,) = (await world.lanes()).works
+        await world.settle(work, result)
+    return work
+
+
+async def superseded(world: World) -> str:
+    """A prediction whose `start` failed and gave way to its `completed`, which nobody has tried yet."""
+    hold = await world.running(hook("start", "completed"))
+    await world.settle(await world.head(), BROKEN)
+    world.wait(1)
+    await world.end(hold, Ending("succeed"))
+    assert [fate[2] for fate in await world.fates(hold.id)] == ["superseded", "pending"]
+    return hold.id
+
+
+async def again(
+    world: World,
+    id_: str,
+    number: int = 1,
+    *,
+    force: bool = False,
+    account: str = ACCOUNT,
+    links: Links = LINKS,
+) -> int:
+    return await world.database.write(lambda tx: resends.resend(tx, account, id_, number, links, force=force))
+
+
+async def refused(world: World, id_: str, number: int = 1, *, force: bool = False) -> str:
+    """Ask in vain: nothing has changed; give what was said."""
+    before = await world.dump()
+    with pytest.raises(Conflict) as told:
+        await again(world, id_, number, force=force)
+    assert await world.dump() == before
+    return str(told.value)
+
+
+async def asked(world: World, id_: str) -> list[tuple[int, int, bool]]:
+    """Give all attempts of a prediction: of which delivery, which one, and whether somebody asked for it."""
+    rows = await world.rows(
+        "SELECT number, attempt, asked FROM attempts WHERE prediction_id = $1 ORDER BY started_at, number",
+        id_,
+    )
+    return [(number, attempt, bool(was_asked)) for number, attempt, was_asked in rows]
+
+
+@pytest.mark.parametrize("results", [(OK,), (GONE,), (BROKEN, BROKEN, OK)], ids=["200", "410", "503 503 200"])
+async def test_it_goes_with_the_same_id_and_bytes_as_the_next_attempt_and_says_that_it_was_asked_for(
+    world: World, results: tuple[Result, ...]
+) -> None:
+    first = await sent(world, *results)
+    world.wait(HOUR)
+    assert await again(world, first.prediction_id) == world.now
+    work = await world.head()
+    assert (work.prediction_id, work.number, work.body) == (first.prediction_id, 1, first.body)
+    assert (work.attempt, work.asked) == (len(results) + 1, True)
+    await world.settle(work, OK)
+    assert await world.fates(first.prediction_id) == [(1, "completed", "delivered")]
+    tried = [(1, number, number > len(results)) for number in range(1, len(results) + 2)]
+    assert await asked(world, first.prediction_id) == tried
+    assert await world.rows("SELECT 1 FROM lanes") == []
+
+
+async def test_a_dead_one_whose_window_was_over_has_a_new_one_and_its_schedule_begins_anew(
+    world: World,
+) -> None:
+    id_ = await ended(world)
+    await world.settle(await world.head(), UNFIT)
+    world.wait(DAY + 1)
+    await world.settle(await world.head(), UNFIT)
+    assert await world.fates(id_) == [(1, "completed", "dead")]
+    world.wait(2 * DAY)
+    await again(world, id_)
+    for wait in (5, 10, 20):
+        owed = await world.settle(await world.head(), UNFIT)
+        assert owed.due == world.now + wait * SECOND
+        world.wait(wait)
+    world.wait(DAY - 36)  # a second before the new window's end
+    owed = await world.settle(await world.head(), UNFIT)
+    assert owed.end == "dead"
+    world.wait(HOUR)
+    await again(world, id_)
+    await world.settle(await world.head(), OK)
+    assert await world.fates(id_) == [(1, "completed", "delivered")]
+
+
+async def test_what_a_newer_event_has_overtaken_goes_only_if_it_is_forced(world: World) -> None:
+    id_ = await superseded(world)
+    await world.settle(await world.head(), OK)
+    assert f"evt_{id_}_2, which is newer, has been sent" in await refused(world, id_)
+    await again(world, id_, force=True)
+    work = await world.head()
+    assert (work.number, work.attempt, work.asked) == (1, 2, True)
+    await world.settle(work, OK)
+    assert [fate[2] for fate in await world.fates(id_)] == ["delivered", "delivered"]
+    assert (await world.lanes()).works == ()
+
+
+async def test_a_newer_event_that_waits_for_its_next_attempt_follows_what_was_forced(world: World) -> None:
+    id_ = await superseded(world)
+    await world.settle(await world.head(), BROKEN)
+    world.wait(1)
+    await refused(world, id_)
+    await again(world, id_, force=True)
+    first = await world.head()
+    assert first.number == 1
+    await world.settle(first, BROKEN)  # it gives way to the newer one, as ever
+    assert [fate[2] for fate in await world.fates(id_)] == ["superseded", "pending"]
+    world.wait(4)
+    second = await world.head()
+    assert (second.number, second.attempt) == (2, 2)
+    await world.settle(second, OK)
+    assert await asked(world, id_) == [(1, 1, False), (2, 1, False), (1, 2, True), (2, 2, False)]
+
+
+async def test_before_a_newer_event_that_nobody_has_seen_it_goes_without_force(world: World) -> None:
+    id_ = await superseded(world)
+    await again(world, id_)
+    first = await world.head()
+    owed = await world.settle(first, OK, go_on=True)
+    assert first.number == 1
+    assert owed.work is not None
+    assert owed.work.number == 2
+
+
+async def test_one_that_waits_for_its_next_attempt_is_tried_at_once(world: World) -> None:
+    first = await sent(world, BROKEN, BROKEN)
+    assert (await world.lanes()).works == ()
+    await again(world, first.prediction_id)
+    work = await world.head()
+    assert (work.attempt, work.body, work.asked) == (3, first.body, True)
+
+
+@pytest.mark.parametrize("result", [BROKEN, REFUSED], ids=["endpoint", "origin"])
+async def test_one_that_waits_at_a_closed_endpoint_is_the_probe_and_goes_at_once(
+    world: World, result: Result
+) -> None:
+    outage = Outage(world)
+    await outage.owing(5)
+    await outage.claim()
+    await outage.answer(lambda _work: result)
+    (first, second, _third) = await crowd(world, 3)
+    assert await outage.claim() == []
+    world.wait(0.1)
+    await again(world, second)
+    (work,) = await outage.claim()
+    assert (work.prediction_id, work.asked) == (second, True)
+    assert first not in {work.prediction_id for work in outage.flying}
+
+
+async def test_a_retry_after_still_holds_what_is_asked_for(world: World) -> None:
+    first = await sent(world, busy(300))
+    await again(world, first.prediction_id)
+    assert (await world.lanes()).works == ()
+    world.wait(299)
+    assert (await world.lanes()).works == ()
+    world.wait(1)
+    assert (await world.head()).attempt == 2
+
+
+async def test_while_an_attempt_of_its_prediction_is_in_flight_it_is_refused(world: World) -> None:
+    id_ = await superseded(world)
+    await world.head()
+    assert "in flight" in await refused(world, id_, 1, force=True)
+    assert "in flight" in await refused(world, id_, 2, force=True)
+
+
+async def test_at_a_paused_endpoint_it_is_refused(world: World) -> None:
+    first = await sent(world, OK)
+    await world.database.write(lambda tx: endpoints.pause(tx, place()))
+    assert "paused" in await refused(world, first.prediction_id)
+
+
+async def test_of_another_account_or_of_no_event_there_is_none(world: World) -> None:
+    first = await sent(world, OK)
+    before = await world.dump()
+    for id_, number, account in [
+        (first.prediction_id, 1, "acct_2"),
+        (first.prediction_id, 2, ACCOUNT),
+        ("none", 1, ACCOUNT),
+    ]:
+        with pytest.raises(NotFound):
+            await again(world, id_, number, account=account)
+    assert await world.dump() == before
+
+
+@pytest.mark.parametrize("result", [OK, GONE], ids=["200", "410"])
+async def test_once_its_data_is_removed_it_is_gone(world: World, result: Result) -> None:
+    first = await sent(world, result)
+    await world.database.write(lambda tx: tx.run("UPDATE predictions SET data_removed = TRUE"))
+    with pytest.raises(Gone, match="removed when its time was over"):
+        await again(world, first.prediction_id)
+
+
+async def test_what_can_not_be_made_into_the_same_bytes_again_is_gone(world: World) -> None:
+    first = await sent(world, OK)
+    before = await world.dump()
+    with pytest.raises(Gone, match="same bytes"):
+        await again(world, first.prediction_id, links=ELSEWHERE)
+    assert await world.dump() == before
+
+
+async def test_a_dead_one_has_kept_its_bytes_whatever_the_public_url_is_now(world: World) -> None:
+    first = await sent(world, GONE)
+    await again(world, first.prediction_id, links=ELSEWHERE)
+    assert (await world.head()).body == first.body
+
+
+async def test_a_late_outcome_of_a_lanes_former_life_changes_nothing(world: World) -> None:
+    ghost = await _overtaken(world)
+    await again(world, ghost.prediction_id)
+    work = await world.head()
+    assert work.holder == ghost.holder
+    before = await world.dump()
+    assert await world.settle(ghost, GONE) == NOTHING
+    assert await world.dump() == before
+    await world.settle(work, OK)
+    assert await world.fates(ghost.prediction_id) == [(1, "completed", "delivered")]
+
+
+async def _overtaken(world: World) -> Work:
+    """An attempt whose outcome is late: its lane has been settled and removed meanwhile."""
+    await ended(world)
+    work = await world.head()
+    await world.settle(work, OK)
+    assert await world.rows("SELECT 1 FROM lanes") == []
+    return work
+
+
+async def test_events_of_a_prediction_that_goes_on_come_after_what_is_sent_again(world: World) -> None:
+    hold = await world.running(hook("start", "completed"))
+    await world.settle(await world.head(), OK)
+    await again(world, hold.id)
+    await world.settle(await world.head(), OK)
+    await world.end(hold, Ending("succeed"))
+    work = await world.head()
+    assert (work.number, work.event, work.asked) == (2, "completed", False)
+
+
+# All dead ones
+
+
+async def died(world: World, count: int, path: str = "/hook") -> list[str]:
+    """Deliveries that nobody tried until their time was over."""
+    await closed(world, place(path))
+    ids = await crowd(world, count, hook("completed", path=path))
+    assert (await world.lanes()).works == ()
+    world.wait(DAY)
+    assert sum(await given_up(world)) == count
+    await well(world, place(path))
+    return ids
+
+
+@dataclass
+class Mass:
+    """What a mass resend came to."""
+
+    batches: list[Batch]
+
+    def sums(self) -> tuple[int, int, int, int]:
+        """Give resent, newer, gone and busy."""
+        every = self.batches
+        return (
+            sum(batch.resent for batch in every),
+            sum(batch.newer for batch in every),
+            sum(batch.gone for batch in every),
+            sum(batch.busy for batch in every),
+        )
+
+
+async def all_again(
+    world: World,
+    *,
+    account: str = ACCOUNT,
+    endpoint: str | None = None,
+    since: int = 0,
+    until: int | None = None,
+    per_s: float = 10,
+) -> Mass:
+    wish = Wish(account, endpoint, since, world.now + 1 if until is None else until, per_s)
+    mass, after = Mass([]), START
+    while True:
+        batch = await world.database.write(
+            lambda tx, after=after: resends.resend_dead(tx, wish, LINKS, after)  # type: ignore[misc] # now
+        )
+        mass.batches.append(batch)
+        if batch.after is None:
+            return mass
+        after = batch.after
+
+
+async def dues(world: World) -> list[int]:
+    rows = await world.rows("SELECT due_at FROM deliveries WHERE status = 'pending' ORDER BY due_at")
+    return [due - world.now for (due,) in rows]
+
+
+async def test_all_dead_ones_are_owed_again_in_batches_spaced_as_wished(world: World) -> None:
+    await died(world, 230)
+    mass = await all_again(world, per_s=20)
+    assert [batch.resent for batch in mass.batches] == [100, 100, 30]
+    assert await dues(world) == [place * SECOND // 20 for place in range(230)]
+    assert mass.batches[-1].last_due == world.now + 229 * SECOND // 20
+    assert (await all_again(world)).sums() == (0, 0, 0, 0)
+
+
+async def test_they_go_out_no_faster_than_wished_and_each_once(world: World) -> None:
+    ids = await died(world, 30)
+    outage = Outage(world)
+    await all_again(world, per_s=2)
+    began = world.now
+    await outage.run(lambda _work: OK, 90)
+    assert sorted(work.prediction_id for _, work in outage.made) == sorted(ids)
+    assert all(work.asked for _, work in outage.made)
+    for count, (at, _) in enumerate(outage.made):
+        assert at >= began + count * SECOND // 2
+    assert await outage.waiting() == 0
+
+
+async def test_what_comes_later_waits_for_those_that_were_asked_for_before(world: World) -> None:
+    await died(world, 3)
+    await died(world, 3, "/other")
+    await all_again(world, endpoint=f"{ORIGIN}/hook", per_s=1)
+    await all_again(world, endpoint=f"{ORIGIN}/other", per_s=1)
+    assert await dues(world) == [number * SECOND for number in range(6)]
+
+
+async def test_what_failed_again_and_waits_holds_up_no_later_wish(world: World) -> None:
+    (first,) = await died(world, 1)
+    await died(world, 1, "/other")
+    await again(world, first)
+    await Outage(world).run(lambda _work: UNFIT, 200, step=5)
+    await all_again(world, endpoint=f"{ORIGIN}/other")
+    ((due,),) = await world.rows("SELECT due_at FROM lanes WHERE endpoint = $1", place("/other").endpoint)
+    assert due == world.now
+
+
+@pytest.mark.parametrize(
+    ("path", "account", "count"),
+    [
+        ("/hook", ACCOUNT, 2),
+        ("/other", ACCOUNT, 1),
+        (None, ACCOUNT, 3),
+        ("/none", ACCOUNT, 0),
+        (None, "acct_2", 0),
+    ],
+)
+async def test_only_those_of_the_endpoint_and_account_are_owed_again(
+    world: World, path: str | None, account: str, count: int
+) -> None:
+    await died(world, 2)
+    await died(world, 1, "/other")
+    endpoint = None if path is None else f"{ORIGIN}{path}"
+    assert (await all_again(world, endpoint=endpoint, account=account)).sums() == (count, 0, 0, 0)
+
+
+async def test_only_those_of_the_time_are_owed_again(world: World) -> None:
+    made = []
+    for _ in range(3):
+        made.append(world.now)
+        await died(world, 2)
+    counts = [
+        (await all_again(world, since=since, until=until)).sums()[0]
+        for since, until in [
+            (0, made[0]),
+            (made[1] + 1, made[2]),
+            (made[1], made[1] + 1),
+            (made[2], world.now),
+        ]
+    ]
+    assert counts == [0, 0, 2, 2]
+    assert (await all_again(world)).sums()[0] == 2
+
+
+async def test_what_goes_backwards_is_gone_or_busy_is_counted_and_left(world: World) -> None:
+    holds = [await world.running(hook("start", "completed")) for _ in range(4)]
+    newer, gone, busy_one, fine = [hold.id for hold in holds]
+    for work in (await world.lanes()).works:
+        await world.settle(work, GONE)
+    for hold in holds:
+        await world.end(hold, Ending("succeed"))
+    for work in (await world.lanes()).works:
+        await world.settle(work, OK if work.prediction_id == newer else GONE)
+    await world.database.write(
+        lambda tx: tx.run("UPDATE predictions SET data_removed = TRUE WHERE id = $1", gone)
+    )
+    await again(world, busy_one, 1, force=True)
+    assert (await world.head()).prediction_id == busy_one
+    mass = await all_again(world)
+    # Of three of them both are dead, and the older one would go after the newer.
+    assert mass.sums() == (1, 3, 1, 1)
+    work = await world.head()
+    assert (work.prediction_id, work.number) == (fine, 2)
+
+
+async def test_a_newer_event_that_is_owed_is_not_held_up_by_an_old_one(world: World) -> None:
+    dead = await died(world, 20, "/other")
+    hold = await world.running(hook("start", "completed"))
+    await world.settle(await world.head(), GONE)
+    await world.end(hold, Ending("succeed"))
+    mass = await all_again(world, per_s=1)
+    assert mass.sums() == (len(dead), 1, 0, 0)
+    (work,) = [work for work in (await world.lanes()).works if work.prediction_id == hold.id]
+    assert work.event == "completed"
+
+
+def test_a_place_is_ordered_as_the_rows_are() -> None:
+    first: Place = (1, "b", 1)
+    assert sorted([(1, "b", 2), (2, "a", 1), first]) == [first, (1, "b", 2), (2, "a", 1)]
