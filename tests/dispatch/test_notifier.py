@@ -175,7 +175,9 @@ async def test_the_log_never_shows_the_path_or_query_of_the_operators_url(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     notifier = office.notifier("/T0PSECRET/path?token=ALSOSECRET")
-    office.receiver.answer = status(503) if fault == "status" else status(302, {"location": "/x"})
+    office.receiver.answer = (
+        status(503) if fault == "status" else status(302, {"location": "/T0PSECRET/path/"})
+    )
     if fault == "refused":
         async with receiving() as gone:
             office.receiver = gone
