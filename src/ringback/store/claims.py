@@ -83,7 +83,9 @@ class Rooms(Struct, frozen=True):
         return _share(self.total - begun, self.each, self.used.get(origin, 0), self.kept)
 
     def passes_on(self, old: Target, new: Target) -> bool:
-        """Whether a slot of one endpoint may go to another of the same origin."""
+        """Whether a slot of one endpoint may go to another of the same origin, or stay where it is."""
+        if new.endpoint == old.endpoint:
+            return True
         used = self.used.get(new.endpoint, 0)
         return of_endpoint(self.each, self.used.get(old.origin, 0) - 1, used) > 0
 

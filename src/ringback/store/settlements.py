@@ -158,10 +158,10 @@ class _Next(Struct):
         tx, work = self.tx, self.work
         row = None
         if self.judged is None:
-            row = await self._next_of(work.target) or await self._next_of_others()
+            row = await self._oldest()
         elif self._has_room(self.judged.origin) and self._has_room(self.judged.endpoint):
             row = await tx.row(Q["claim_standing"], work.holder, work.target.endpoint, tx.now)
-            row = row or await self._next_of(work.target)
+            row = row or await self._next_of(work.target.endpoint)
             if row is None and self.judged.endpoint.health.recovered_at and self.judged.endpoint.serve_at:
                 # What failed before it opened has a later time of its own: the next claim takes it.
                 await endpoints.shelve(tx, self.judged.endpoint, tx.now)
@@ -169,19 +169,18 @@ class _Next(Struct):
             return None
         return await begin(tx, Lease(row[0], work.holder, row[1]), self.links)
 
-    async def _next_of(self, target: Target) -> Row | None:
-        return await self.tx.row(
-            Q["claim_next"], self.work.holder, target.origin, target.endpoint, self.tx.now
-        )
-
-    async def _next_of_others(self) -> Row | None:
-        """Take the oldest lane of the origin, if its endpoint is well and may have one more in flight."""
+    async def _next_of(self, endpoint: str) -> Row | None:
         origin = self.work.target.origin
-        row = await self.tx.row(Q["oldest"], origin, self.tx.now)
-        if row is None or self.rooms is None:
+        return await self.tx.row(Q["claim_next"], self.work.holder, origin, endpoint, self.tx.now)
+
+    async def _oldest(self) -> Row | None:
+        """Take the oldest lane of the origin if its endpoint may have one more, else of the same endpoint."""
+        own = self.work.target
+        row = await self.tx.row(Q["oldest"], own.origin, self.tx.now)
+        if row is None:
             return None
-        target = Target(origin, row[0])
-        return await self._next_of(target) if self.rooms.passes_on(self.work.target, target) else None
+        passes = self.rooms is not None and self.rooms.passes_on(own, Target(own.origin, row[0]))
+        return await self._next_of(row[0] if passes else own.endpoint)
 
     def _has_room(self, endpoint: Endpoint) -> bool:
         return not endpoint.health.is_closed and health.room(endpoint.health, self.tx.now, 1) > 0
