@@ -44,7 +44,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 0",  # waiting is done in the loop's own time, see _turn
     "PRAGMA wal_autocheckpoint = 0",  # see checkpoint.py
-    "PRAGMA cache_size = -65536",
+    "PRAGMA cache_size = -16384",  # KiB, for each of two connections; the system caches the rest
     "PRAGMA temp_store = MEMORY",
 )
 
