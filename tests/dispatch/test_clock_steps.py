@@ -137,3 +137,19 @@ async def test_a_date_is_a_wait_by_the_wall_clock(here: Moved, receiver: Receive
     here.wait(13 * SECOND)
     await here.go()
     assert len(receiver.acknowledged) == 1
+
+
+async def test_a_wrong_reading_of_a_day_ahead_ends_no_window(here: Moved, receiver: Receiver) -> None:
+    receiver.answer = lambda item: web.Response(status=422 if item.attempt <= 2 else 200)
+    hold = await here.world.running(hook(receiver, "/hook", "completed"))
+    await here.world.end(hold, Ending("succeed"))
+    await here.go()
+    here.step(25 * HOUR)
+    await here.go()
+    here.step(-25 * HOUR)
+    assert len(receiver.received) == 1
+    for seconds in (5.6, 60):
+        here.wait(int(seconds * SECOND))
+        await here.go()
+    assert [fate for _, _, fate in await here.world.fates(hold.id)] == ["delivered"]
+    assert len(receiver.received) == 3

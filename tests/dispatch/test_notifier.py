@@ -114,6 +114,19 @@ async def test_deliveries_that_died_are_told_with_their_number(office: Office) -
     assert item.prediction["data"]["count"] == 6
 
 
+async def test_what_closes_is_told_before_what_died_earlier_each_origin_at_once(office: Office) -> None:
+    others = [News("deliveries.dead", f"{ORIGIN}/job/{number}", ORIGIN, "", 1) for number in range(20)]
+    await office.add(DEAD, *others)
+    office.world.wait(5)
+    await office.add(CLOSED)
+    await office.notifier().run_once()
+    told = [
+        (item.prediction["type"], item.prediction["data"].get("count")) for item in office.receiver.received
+    ]
+    assert told == [("endpoint.closed", None), ("deliveries.dead", 23)]
+    assert office.receiver.received[-1].prediction["data"]["url"] == f"{ORIGIN}/job/19"
+
+
 async def test_a_notice_that_fails_is_sent_again_with_the_same_id_and_body(office: Office) -> None:
     office.receiver.answer = status(503)
     await office.add(CLOSED)

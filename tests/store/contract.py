@@ -18,12 +18,12 @@ from ringback.rules.endpoint import WELL, Health, HealthRules, Target
 from ringback.rules.retry import SECOND
 from ringback.store import claims, endpoints, expiry, resends, settlements
 from ringback.store.attempts import Work
-from ringback.store.claims import NEW_ROUND, Rooms
 from ringback.store.endpoints import Endpoint, Terms
 from ringback.store.lanes import NOTHING, Owed
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.predictions import Change, Ending
 from ringback.store.resends import START, Wish
+from ringback.store.rooms import NEW_ROUND, Rooms
 from ringback.store.settlements import Settling
 from ringback.store.sqlite import Sqlite
 from ringback.words.errors import Conflict, Gone

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from ringback.rules.endpoint import Target, endpoint_key
 from ringback.store.attempts import Work
-from ringback.store.claims import NEW_ROUND, Round
 from ringback.store.endpoints import Endpoint
+from ringback.store.rooms import NEW_ROUND, Round
 from ringback.store.subjects import Hold
 from store.world import ACCOUNT
 

@@ -8,9 +8,10 @@ from ringback.rules.attempt import Result
 from ringback.rules.retry import SECOND
 from ringback.store import claims, settlements
 from ringback.store.attempts import Work
-from ringback.store.claims import NEW_ROUND, Claimed, Rooms, Round
+from ringback.store.claims import Claimed
 from ringback.store.lanes import Owed
 from ringback.store.predictions import Ending
+from ringback.store.rooms import NEW_ROUND, Rooms, Round
 from store.world import LINKS, ORIGIN, SETTLING, World, hook
 
 REFUSED = Result("connect", "connection refused", None, "", 1000)

@@ -125,7 +125,7 @@ async def test_deliveries_that_die_are_gathered_for_five_seconds(world: World) -
         await settle(world, work, GONE)
         world.wait(1)
     data = {"url": URL, "origin": ORIGIN, "diagnosis": "answered 410"}
-    assert await told(world) == [("deliveries.dead", URL, data, 4, SECOND)]
+    assert await told(world) == [("deliveries.dead", ORIGIN, data, 4, SECOND)]
     assert await take(world) == []
     world.wait(1)
     (notice,) = await take(world)
@@ -144,13 +144,34 @@ async def test_what_dies_after_a_notice_was_taken_is_told_in_another(world: Worl
     assert first.id != second.id
 
 
-async def test_deaths_of_another_endpoint_are_told_for_themselves(world: World) -> None:
+async def test_deaths_of_all_urls_of_an_origin_are_told_in_one_with_the_last_of_them(world: World) -> None:
+    for number in range(300):
+        await add(world, News("deliveries.dead", f"{ORIGIN}/job/{number}", ORIGIN, "answered 410", 1))
+    data = {"url": f"{ORIGIN}/job/299", "origin": ORIGIN, "diagnosis": "answered 410"}
+    assert await told(world) == [("deliveries.dead", ORIGIN, data, 300, 5 * SECOND)]
+
+
+async def test_deaths_of_another_origin_are_told_for_themselves(world: World) -> None:
     await add(world, DEAD)
-    await add(world, News("deliveries.dead", f"{ORIGIN}/other", ORIGIN, "answered 410", 3))
-    assert [(subject, count) for _, subject, _, count, _ in await told(world)] == [
-        (URL, 1),
-        (f"{ORIGIN}/other", 3),
-    ]
+    await add(
+        world, News("deliveries.dead", "https://other.example:443/", "https://other.example:443", "", 3)
+    )
+    assert {(subject, count) for _, subject, _, count, _ in await told(world)} == {
+        (ORIGIN, 1),
+        ("https://other.example:443", 3),
+    }
+
+
+async def test_what_closes_and_opens_is_taken_before_what_died_earlier(world: World) -> None:
+    for number in range(4):
+        origin = f"https://{number}.example:443"
+        await add(world, News("deliveries.dead", f"{origin}/", origin, "answered 410", 1))
+    world.wait(5)
+    await add(world, News("endpoint.closed", URL, ORIGIN, "answered 503", 5))
+    world.wait(1)
+    await add(world, News("endpoint.opened", URL, ORIGIN, "answered 503", SECOND))
+    taken = [[notice.type for notice in await take(world, 3)] for _ in range(2)]
+    assert taken == [["endpoint.closed", "endpoint.opened", "deliveries.dead"], ["deliveries.dead"] * 3]
 
 
 async def test_a_notice_that_was_taken_is_due_again_unless_it_is_removed(world: World) -> None:

@@ -12,11 +12,12 @@ from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
 from ringback.store import accounts, claims, deliveries, predictions, settlements
 from ringback.store.attempts import Work
-from ringback.store.claims import Claimed, Rooms
+from ringback.store.claims import Claimed
 from ringback.store.deliveries import Delivery
 from ringback.store.lanes import Owed, Telling
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.predictions import Change, Claim, Ending, New, NewChunk, Webhook
+from ringback.store.rooms import Rooms
 from ringback.store.settlements import Settling
 from ringback.store.sqlite import Sqlite
 from ringback.store.subjects import Hold

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.words.clock import CLOSE, FOLLOWED, NOTED, SteadyClock, correction
+from ringback.words.clock import CLOSE, FOLLOWED, NOTED, STAYS, SteadyClock, correction
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -39,6 +39,7 @@ def drifted(clock: SteadyClock, machine: Machine) -> int:
 
 
 waits = st.integers(0, 3 * HOUR)
+minutes = st.integers(0, 600 * SECOND)
 steps = st.integers(-FOLLOWED, FOLLOWED) | st.integers(-SECOND, SECOND)
 
 
@@ -66,17 +67,28 @@ def test_it_never_goes_backwards(turns: list[tuple[int, int]]) -> None:
 
 @given(st.lists(st.tuples(st.integers(0, HOUR), st.integers(-(10**16), 10 * SECOND)), max_size=30))
 def test_no_wait_is_more_than_a_tenth_longer_or_shorter(turns: list[tuple[int, int]]) -> None:
-    """Unless the wall clock is followed at once, which is told."""
+    """Unless the wall clock is so far ahead that it is followed."""
     machine = Machine()
     clock = machine.clock()
     for wait, step in turns:
         before = clock()
         machine.wait(wait)
         machine.step(step)
-        counted = clock() - before
-        if machine.told and machine.told[-1][0] > FOLLOWED:
-            return
-        assert wait - wait // 11 <= counted <= wait + wait // 10
+        assert wait - wait // 11 <= clock() - before <= wait + wait // 10
+
+
+@given(st.lists(st.tuples(minutes, st.integers(-(10**16), 10**16) | steps, minutes), max_size=30))
+def test_readings_that_are_wrong_once_make_no_wait_more_than_a_tenth_longer_or_shorter(
+    turns: list[tuple[int, int, int]],
+) -> None:
+    machine = Machine()
+    clock = machine.clock()
+    for until_wrong, wrong, until_right in turns:
+        for wait, step in ((until_wrong, wrong), (until_right, -wrong)):
+            before = clock()
+            machine.wait(wait)
+            machine.step(step)
+            assert wait - wait // 11 <= clock() - before <= wait + wait // 10
 
 
 @given(
@@ -131,12 +143,61 @@ def test_a_suspend_counts_as_time_that_has_passed() -> None:
     assert machine.told == []
 
 
-def test_hours_ahead_are_followed_at_once_and_told() -> None:
+def test_hours_ahead_are_followed_once_they_have_stayed_two_seconds_and_are_told_once() -> None:
     machine = Machine(wall=0)
     clock = machine.clock()
     machine.step(START)
-    assert clock() == START
-    assert machine.told == [(START, 0)]
+    assert clock() == 0
+    machine.wait(STAYS - 1)
+    assert clock() == STAYS - 1
+    machine.wait(1)
+    assert clock() == machine.wall == START + STAYS
+    machine.wait(HOUR)
+    assert clock() == machine.wall
+    assert machine.told == [(START, START)]
+
+
+@pytest.mark.parametrize("until_right", [0, 1, STAYS, 9 * HOUR])
+def test_one_wrong_reading_of_a_day_and_an_hour_changes_nothing(until_right: int) -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.wait(9 * HOUR)  # since the last look
+    machine.step(25 * HOUR)
+    assert clock() == START + 9 * HOUR
+    machine.wait(until_right)
+    machine.step(-25 * HOUR)
+    assert clock() == machine.wall
+    assert machine.told == [(25 * HOUR, 25 * HOUR), (-25 * HOUR, 0)]
+
+
+def test_wrong_readings_again_and_again_are_not_added_up() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    for step in 5 * (25 * HOUR, -25 * HOUR):
+        machine.step(step)
+        for wait in (0, STAYS - 1):
+            machine.wait(wait)
+            assert clock() == START + machine.boot - 12345
+
+
+def test_a_wall_clock_that_jumps_on_is_followed_two_seconds_after_the_last_jump() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    for hours in (25, 50, -40):
+        machine.wait(STAYS)
+        machine.step(hours * HOUR)
+        assert clock() == START + machine.boot - 12345
+    machine.wait(STAYS)
+    assert clock() == machine.wall
+
+
+def test_steps_after_a_wrong_reading_are_told_by_their_own_size() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    for step in (HOUR, -HOUR, HOUR):
+        machine.step(step)
+        clock()
+    assert machine.told == [(HOUR, HOUR), (-HOUR, 0), (HOUR, HOUR)]
 
 
 def test_two_hours_ahead_are_followed_slowly() -> None:

@@ -20,8 +20,12 @@ from ringback.rules.waiting import decisive, gravity
 from ringback.store import endpoints, standing
 from ringback.store.database import Tx
 from ringback.store.standing import Count, Standing
+from ringback.words.errors import Conflict
 
 log = logging.getLogger(__name__)
+
+MOST_PAUSED = 1000
+"""Paused endpoints of an account."""
 
 
 async def index(here: Service, request: Request) -> Response:
@@ -43,7 +47,24 @@ Verb = Callable[[Tx, Target], Awaitable[object]]
 
 async def pause(here: Service, request: Request) -> Response:
     """POST /webhooks/endpoints/pause: no attempts until it is resumed; what is owed is kept meanwhile."""
-    return await _change(here, request, "paused", endpoints.pause)
+    return await _change(here, request, "paused", _pause)
+
+
+async def _pause(tx: Tx, target: Target) -> None:
+    """Pause it, whether it was ever used or not: some want to be left alone from the first event on.
+
+    Raises:
+        Conflict: the account has paused as many as it may. Each is kept until somebody resumes it.
+    """
+    account, _, _ = target.endpoint.partition(" ")
+    found = await endpoints.get(tx, target.endpoint)
+    is_paused = found is not None and found.health.paused_at is not None
+    if not is_paused and await standing.paused(tx, account, MOST_PAUSED) == MOST_PAUSED:
+        raise Conflict(
+            f"{MOST_PAUSED} endpoints are paused already; resume one that you need paused no longer"
+            " (GET /v1/webhooks/endpoints lists them)"
+        )
+    await endpoints.pause(tx, target)
 
 
 async def resume(here: Service, request: Request) -> Response:

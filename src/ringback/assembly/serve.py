@@ -155,7 +155,7 @@ def _application(config: Config, world: World, house: _House) -> ASGIApp:
                 delivering.address_rules(config),
                 frozenset(config.webhooks.default_events),  # type: ignore[arg-type] # checked by config
             ),
-            samples=Samples(house.egress, world.clock, _keys(house.keyring)),
+            samples=Samples(house.egress, world.clock, world.monotonic, _keys(house.keyring)),
             ids=PredictionIds(world.entropy),
             entropy=world.entropy,
             clock=house.clock,

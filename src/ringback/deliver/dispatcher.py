@@ -12,7 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from ringback import __version__
+from ringback.deliver.agenda import Agenda
 from ringback.deliver.observer import NOBODY, Observer
 from ringback.deliver.report import announce, report
 from ringback.rules.attempt import Result
@@ -22,10 +25,11 @@ from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
 from ringback.store import claims, settlements
 from ringback.store.attempts import Work
-from ringback.store.claims import NEW_ROUND, Rooms
+from ringback.store.claims import Claimed
 from ringback.store.database import Database
 from ringback.store.endpoints import Terms
 from ringback.store.lanes import Owed
+from ringback.store.rooms import NEW_ROUND, Rooms
 from ringback.store.settlements import Settling
 from ringback.words.errors import Unavailable
 from ringback.words.ids import delivery_id
@@ -37,6 +41,9 @@ _POLL_S = 5.0
 """Seconds after which it looks again even if nobody called: a net, not the way."""
 
 _NEVER = 1 << 62
+
+_BETWEEN_S = 0.01
+"""Seconds between the steps of a walk that finds nothing: others have their turns."""
 
 _STORE_RETRY_S = 0.5
 """Seconds between tries to record an outcome while the database can't take it."""
@@ -140,9 +147,12 @@ class Dispatcher:
         self._called = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._round = NEW_ROUND
+        self._walk_at = 0  # when the next walk over all origins begins, microseconds
+        self._agenda = Agenda()
         self._claiming = False
         self._freed = False  # room has come free since the last claim was begun
-        self._full = False  # the last claim left something for want of room
+        self._full = False  # something was left for want of a slot
+        self._crowded: set[str] = set()  # origins where something was left for want of room
         self._draining = False
 
     @property
@@ -165,28 +175,40 @@ class Dispatcher:
             self._spawn(owed.work)
             return
         self._give(target)
-        self.expect(owed)
+        self.expect(owed, target)
 
     def expect(self, owed: Owed, target: Target | None = None) -> None:
         """Make sure that a lane that was left free is claimed when it is due."""
-        if owed.due is None or owed.due >= self._planned:
+        if owed.due is None:
             return
         if target is not None and owed.due <= self._clock() and not self._rooms(self._used).of_target(target):
-            self._full = True  # what is in flight there goes on with it, or calls when it ends
+            self._crowd(target.origin)  # what is in flight there goes on with it, or calls when it ends
             return
-        self._planned = owed.due
-        self._called.set()
+        self._note("" if target is None else target.origin, owed.due)
+
+    def _note(self, origin: str, due: int) -> None:
+        """Look at an origin at `due`; with no name for it, or no room to keep it, at all of them."""
+        if not origin or not self._agenda.note(origin, due):
+            self._walk_at = min(self._walk_at, due)
+        if due < self._planned:
+            self._planned = due
+            self._called.set()
+
+    def _crowd(self, origin: str) -> None:
+        self._crowded.add(origin)
+        limit = self._settings.in_flight
+        self._full = self._full or limit - self._total <= limit // 4
 
     def wake(self) -> None:
-        """Look for due lanes now."""
+        """Look for due lanes now, everywhere."""
+        self._round = NEW_ROUND  # what is due may wait at an origin that was passed already in this one
+        self._walk_at = 0
         self._planned = 0
         self._called.set()
 
     async def run(self) -> None:
         """Claim and deliver until `drain`."""
         while not self._draining:
-            if self._called.is_set():
-                self._round = NEW_ROUND  # whoever called may wait at an origin already passed in this one
             self._called.clear()
             self._planned = _NEVER
             try:
@@ -203,30 +225,54 @@ class Dispatcher:
 
     async def run_once(self) -> float:
         """Claim once and begin what was claimed; give the seconds until the next claim is worthwhile."""
-        settings = self._settings
-        rooms = self._rooms(dict(self._used))  # a copy: the claim runs later, while counting goes on
-        if rooms.total <= 0:
+        now = self._clock()
+        if self._total >= self._settings.in_flight:
             self._full = True
             return _POLL_S
-        self._claiming = True
-        self._freed = False
+        walked, walk_at = self._round, self._walk_at
+        walks = walked != NEW_ROUND or now >= walk_at
+        if walks:
+            self._walk_at = now + int(_POLL_S * SECOND)
+        first = self._agenda.take(now)
         try:
-            claimed = await self._database.write(
-                lambda tx: claims.claim(tx, self.holder, rooms, settings.links)
-            )
+            claimed = await self._claim(first, walks=walks)
+        except BaseException:
+            self._walk_at = 0  # what was taken from the agenda is found by the walk
+            raise
+        if self._round == walked:  # else somebody has asked for a new one meanwhile
+            self._round, self._after = claimed.round, claimed.after
+        self._begin(claimed)
+        if claimed.round != NEW_ROUND:
+            return 0.0 if claimed.works else _BETWEEN_S
+        due = [at for at in (self._agenda.next, claimed.shelf_due, self._walk_at) if at is not None]
+        return min(_POLL_S, max(0.0, (min(due) - self._clock()) / SECOND))
+
+    async def _claim(self, first: tuple[str, ...], *, walks: bool) -> Claimed:
+        # A copy of what is used: the claim runs later, while counting goes on.
+        rooms = replace(self._rooms(dict(self._used)), first=first, walks=walks)
+        links = self._settings.links
+        self._claiming, self._freed, self._full = True, False, False
+        try:
+            return await self._database.write(lambda tx: claims.claim(tx, self.holder, rooms, links))
         finally:
             self._claiming = False
-        self._round = claimed.round
-        self._after = claimed.after
-        self._full = claimed.full
+
+    def _begin(self, claimed: Claimed) -> None:
+        """Begin what was claimed, and take note of where to look when."""
         for work in claimed.works:
             self._take(work.target)
             self._spawn(work)
-        if claimed.full and self._freed:
-            return 0.0  # what it left for want of room has room now, and nobody else would say so
-        if claimed.next_due is None:
-            return _POLL_S
-        return min(_POLL_S, max(0.0, (claimed.next_due - self._clock()) / SECOND))
+        for origin, due in claimed.later:
+            self._note(origin, due)
+        if not claimed.full:
+            return
+        if self._freed:  # what it left for want of room may have room now, and nobody else would say so
+            self.wake()
+        elif claimed.crowded:
+            for origin in claimed.crowded:
+                self._crowd(origin)
+        else:
+            self._full = True
 
     def _rooms(self, used: Mapping[str, int]) -> Rooms:
         """Give the room there is; a quarter of all slots is kept for origins with nothing in flight."""
@@ -258,6 +304,9 @@ class Dispatcher:
         if self._full:
             self._full = False
             self.wake()
+        elif target.origin in self._crowded:
+            self._crowded.discard(target.origin)
+            self._note(target.origin, self._clock())
 
     def _spawn(self, work: Work) -> None:
         task = asyncio.create_task(self._deliver(work))
@@ -314,7 +363,7 @@ class Dispatcher:
             announce(news)
         if owed.news:
             self._noticed()
-        self.expect(owed)
+        self.expect(owed, work.target)
         return owed.work
 
     def _may_go_on(self) -> bool:

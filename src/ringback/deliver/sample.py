@@ -5,6 +5,8 @@ from a real one is the header `ringback-test`, and that nobody can GET its predi
 """
 
 import logging
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 _AT_A_TIME = 4
 _RETRY_AFTER_S = 5
+_IN_A_MINUTE = 30
+_MINUTE_S = 60.0
 _RAN_S = 2
 """Seconds that the prediction of a test has taken."""
 
@@ -100,16 +104,32 @@ def snapshot(id_: str, event: Event, url: str, shape: Shape, now: int, links: Li
 
 
 class Samples:
-    """Sends test deliveries, a few at a time, so that nobody makes a server knock everywhere at once."""
+    """Sends test deliveries, a few at a time and a few a minute.
+
+    Any URL may be given, and the answer tells what is there: nobody is to make a server knock everywhere.
+    """
 
     def __init__(
-        self, sender: Sender, clock: Callable[[], int], keys: Callable[[], Sequence[Signer]] = tuple
+        self,
+        sender: Sender,
+        clock: Callable[[], int],
+        monotonic: Callable[[], float],
+        keys: Callable[[], Sequence[Signer]] = tuple,
     ) -> None:
-        """Take what sends, the wall clock (microseconds) and what gives the private keys that sign too."""
+        """Take what it works with.
+
+        Args:
+            sender: what makes an attempt.
+            clock: the wall clock, microseconds.
+            monotonic: a clock that never steps, seconds.
+            keys: gives the private keys that sign beside the secrets.
+        """
         self._sender = sender
         self._clock = clock
+        self._monotonic = monotonic
         self._keys = keys
         self._under_way = 0
+        self._begun = deque[float](maxlen=_IN_A_MINUTE)
 
     async def send(
         self, id_: str, event: Event, url: str, shape: Shape, secrets: Sequence[str], links: Links
@@ -117,12 +137,9 @@ class Samples:
         """Make one attempt at `url`, which was checked like any webhook's.
 
         Raises:
-            TooMany: four are under way already.
+            TooMany: four are under way already, or thirty have begun within a minute.
         """
-        if self._under_way >= _AT_A_TIME:
-            raise TooMany(
-                f"{_AT_A_TIME} test deliveries are under way already; try again in a moment", _RETRY_AFTER_S
-            )
+        self._admit()
         self._under_way += 1
         try:
             body = snapshot(id_, event, url, shape, self._clock(), links)
@@ -133,6 +150,19 @@ class Samples:
         said = result.diagnosis or f"acknowledged with {result.status}"
         log.info("test delivery (%s) to %s: %s", event, origin_of(url), said)
         return Sent(headers, body, result)
+
+    def _admit(self) -> None:
+        if self._under_way >= _AT_A_TIME:
+            raise TooMany(
+                f"{_AT_A_TIME} test deliveries are under way already; try again in a moment", _RETRY_AFTER_S
+            )
+        now = self._monotonic()
+        if len(self._begun) == _IN_A_MINUTE and (left := self._begun[0] + _MINUTE_S - now) > 0:
+            wait = math.ceil(left)
+            raise TooMany(
+                f"{_IN_A_MINUTE} test deliveries were made within a minute; try again in {wait} s", wait
+            )
+        self._begun.append(now)
 
     def _headers(self, id_: str, event: Event, secrets: Sequence[str], body: bytes) -> dict[str, str]:
         webhook_id = delivery_id(id_, EVENTS.index(event) + 1)

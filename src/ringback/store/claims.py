@@ -7,20 +7,20 @@ passed over: its own attempts go on with what it owes as they end.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from ringback.rules import endpoint as rules
-from ringback.rules.endpoint import Target
+from ringback.rules.endpoint import Health, Target
 from ringback.rules.retry import SECOND
 from ringback.rules.snapshot import Links
 from ringback.store import endpoints
 from ringback.store.attempts import Lease, Work, begin
 from ringback.store.database import Row, Tx, queries
 from ringback.store.endpoints import Endpoint
+from ringback.store.rooms import NEW_ROUND, Rooms, Round, of_endpoint, share
 
 Q = queries("claims")
 
@@ -29,6 +29,9 @@ _ORIGINS = 64
 
 _WINDOW = 64
 """Lanes of an origin looked at in one step."""
+
+_ROWS = 1024
+"""Lanes looked at in one claim, about: it holds up everybody else's changes meanwhile."""
 
 _STEPS = 4
 
@@ -41,69 +44,15 @@ _NET = SECOND
 _WHILE_PAUSED = 3600 * SECOND
 
 
-class Round(Struct, frozen=True):
-    """A walk over all origins that takes several claims.
+def _turn(health: Health) -> str:
+    """Say whose turn the next probe is, where an origin is closed because of its endpoints.
 
-    Attributes:
-        start: the origin it began with; empty for a new one.
-        wrapped: it has passed the last origin.
-        due: the earliest time at which one of those seen is due, microseconds, or None.
+    Whoever is well behind it is found soonest by what they have just sent; but the oldest that waits, and
+    what stands on a shelf, must have their turns too.
     """
-
-    start: str = ""
-    wrapped: bool = False
-    due: int | None = None
-
-
-NEW_ROUND = Round()
-
-
-class Rooms(Struct, frozen=True):
-    """How many attempts a dispatcher may begin now.
-
-    Attributes:
-        total: in all.
-        each: for an origin that is not in `used`.
-        used: attempts in flight, by origin and by endpoint key.
-        after: the origin to go on after, so that each gets its turn.
-        round: the walk that is under way.
-        kept: of `total`, what is kept for origins with nothing in flight, so that a few hanging ones can't
-            take every slot. Of an origin's, a quarter is kept for endpoints in the same way.
-    """
-
-    total: int
-    each: int
-    used: Mapping[str, int]
-    after: str = ""
-    round: Round = NEW_ROUND
-    kept: int = 0
-
-    def of(self, origin: str, begun: int = 0) -> int:
-        """Give the attempts that may begin for an origin after `begun` others."""
-        return _share(self.total - begun, self.each, self.used.get(origin, 0), self.kept)
-
-    def passes_on(self, old: Target, new: Target) -> bool:
-        """Whether a slot of one endpoint may go to another of the same origin, or stay where it is."""
-        if new.endpoint == old.endpoint:
-            return True
-        used = self.used.get(new.endpoint, 0)
-        return of_endpoint(self.each, self.used.get(old.origin, 0) - 1, used) > 0
-
-    def of_target(self, target: Target) -> int:
-        """Give the attempts that may begin for an endpoint."""
-        return min(
-            self.of(target.origin),
-            of_endpoint(self.each, self.used.get(target.origin, 0), self.used.get(target.endpoint, 0)),
-        )
-
-
-def _share(left: int, each: int, used: int, kept: int) -> int:
-    return max(0, min(each - used, left, max(left - kept, 1 - used)))
-
-
-def of_endpoint(each: int, of_origin: int, used: int) -> int:
-    """Give an endpoint's part of what its origin has left: a quarter is kept for those with nothing."""
-    return _share(each - of_origin, each, used, each // 4)
+    if not (health.is_closed and health.scattered):
+        return "any"
+    return ("newest", "oldest", "shelf")[health.failures % 3]
 
 
 class Claimed(Struct, frozen=True):
@@ -115,6 +64,9 @@ class Claimed(Struct, frozen=True):
         after: where the next claim goes on.
         full: some origin had no room for all that may be due: claim again when there is room.
         round: the walk, if it is not over.
+        later: origins that were looked at, each with the time at which it is to be looked at again.
+        crowded: origins with more due than they may have in flight.
+        shelf_due: when a shelf is to be looked at next, microseconds, or None.
     """
 
     works: tuple[Work, ...]
@@ -122,6 +74,9 @@ class Claimed(Struct, frozen=True):
     after: str
     full: bool
     round: Round = NEW_ROUND
+    later: tuple[tuple[str, int], ...] = ()
+    crowded: frozenset[str] = frozenset()
+    shelf_due: int | None = None
 
 
 async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
@@ -129,11 +84,20 @@ async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
     taking = _Taking(tx, holder, rooms, links, special=await endpoints.any_special(tx))
     if taking.special:
         await taking.shelves()
-    after, walk, is_over = await _walk(taking)
-    if not is_over:
-        return Claimed(tuple(taking.works), tx.now, after, taking.full, walk)
-    due = _earlier(walk.due, await endpoints.next_due(tx) if await endpoints.any_special(tx) else None)
-    return Claimed(tuple(taking.works), due, after, taking.full)
+    for origin in rooms.first:
+        await taking.look_at(origin)
+    after, walk, is_over = await _walk(taking) if rooms.walks else (rooms.after, rooms.round, True)
+    shelf_due = await endpoints.next_due(tx) if await endpoints.any_special(tx) else None
+    return Claimed(
+        tuple(taking.works),
+        _earlier(walk.due, shelf_due) if is_over else tx.now,
+        after,
+        taking.full or bool(taking.crowded),
+        NEW_ROUND if is_over else walk,
+        tuple(taking.later.items()),
+        frozenset(taking.crowded),
+        shelf_due,
+    )
 
 
 async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
@@ -142,6 +106,8 @@ async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
         if taking.left <= 0:
             taking.full = True
             break
+        if taking.seen >= _ROWS:
+            break
         following = await _next_origin(taking.tx, origin)
         turned = bool(walk.start) and following <= origin
         wrapped = walk.wrapped or turned
@@ -149,7 +115,7 @@ async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
         if not following or (wrapped and following >= walk.start) or (walk.wrapped and turned):
             return origin, walk, True
         origin = following
-        due = await taking.origin(origin)
+        due = await taking.look_at(origin)
         walk = Round(walk.start or origin, wrapped, _earlier(walk.due, due))
     return origin, walk, False
 
@@ -189,6 +155,10 @@ class _Taking:
     works: list[Work] = field(default_factory=list)
     begun: Counter[str] = field(default_factory=Counter)
     full: bool = False
+    later: dict[str, int] = field(default_factory=dict)
+    crowded: set[str] = field(default_factory=set)
+    put_off: set[str] = field(default_factory=set)
+    seen: int = 0
 
     @property
     def left(self) -> int:
@@ -201,7 +171,7 @@ class _Taking:
         """Give the attempts that may begin now at an origin."""
         rooms, used = self.rooms, self.used(origin.key)
         allowed = rules.room(origin.health, self.tx.now, rooms.each)
-        return _share(self.left, allowed, used, rooms.kept)
+        return share(self.left, allowed, used, rooms.kept)
 
     def room_of(self, endpoint: Endpoint) -> int:
         """Give an endpoint's part of its origin's room, by its own health and by fairness."""
@@ -217,6 +187,17 @@ class _Taking:
             self.begun[target.endpoint] += 1
             self.works.append(await begin(self.tx, Lease(id_, self.holder, int(row[0])), self.links))
 
+    async def look_at(self, origin: str) -> int | None:
+        """Take what an origin has room for; give when to look at it again, if that is a matter of time."""
+        due: int | None = self.tx.now
+        if self.left <= 0:
+            self.full = True
+        elif self.seen < _ROWS:
+            due = await self.origin(origin)
+        if due is not None:
+            self.later[origin] = due
+        return due
+
     async def origin(self, name: str) -> int | None:
         """Take what an origin has room for; give when its next lane is due, if that is later."""
         origin = await endpoints.of_origin(self.tx, name) if self.special else Endpoint(name, "", name, name)
@@ -224,7 +205,7 @@ class _Taking:
         if room <= 0:
             if not rules.room(origin.health, self.tx.now, self.rooms.each):
                 return rules.opens_at(origin.health)
-            self.full = True
+            self._crowd(name)
             return None
         for _ in range(_STEPS):
             rows = await self._waiting(origin, max(room, _WINDOW))
@@ -234,13 +215,19 @@ class _Taking:
                 break
         if seen.crowds and room > 0:
             room = await self._past(seen.crowds, origin, room)
-        self.full = self.full or room <= 0 or bool(seen.crowds)
+        if room <= 0 or seen.crowds:
+            self._crowd(name)
         if room <= 0:
             return None
         if seen.shelved:
             return self.tx.now
         row = await self.tx.row(Q["earliest"], name, self.tx.now if seen.crowds else -1)
         return None if row is None else int(row[0])
+
+    def _crowd(self, origin: str) -> None:
+        """Take note that an origin has more due than it may have in flight, or than there are slots for."""
+        self.crowded.add(origin)
+        self.full = self.full or self.left <= self.rooms.kept
 
     async def _past(self, crowds: frozenset[str], origin: Endpoint, room: int) -> int:
         """Look for other endpoints behind those that have all they may have; give the room that is left."""
@@ -268,8 +255,7 @@ class _Taking:
     async def _waiting(self, origin: Endpoint, limit: int) -> list[Row]:
         """Give an origin's lanes that may go: those that are due; of one that is closed or was, all."""
         tx, health = self.tx, origin.health
-        if health.is_closed and health.scattered:
-            # The newest: whoever is well behind this origin is found by what they have just sent.
+        if _turn(health) == "newest":
             rows = await tx.rows(Q["newest"], origin.key, tx.now, limit)
         else:
             rows = await tx.rows(Q["due"], origin.key, tx.now, limit)
@@ -283,6 +269,7 @@ class _Taking:
 
     async def _from(self, rows: list[Row], origin: Endpoint, room: int) -> "_Seen":
         """Take lanes within the origin's and their endpoints' room, shelve those that can't go now."""
+        self.seen += len(rows)
         shelved: dict[str, Endpoint] = {}
         crowds: set[str] = set()
         for id_, key in rows:
@@ -332,30 +319,38 @@ class _Taking:
             if self.left <= 0:
                 self.full = True
                 return
-            await self._shelf(endpoint)
+            if endpoint.origin not in self.put_off:
+                await self._shelf(endpoint)
+
+    async def _put_off(self, origin: str, until: int) -> None:
+        self.put_off.add(origin)
+        await endpoints.put_off(self.tx, origin, until)
 
     async def _shelf(self, endpoint: Endpoint) -> None:
         tx = self.tx
         origin = await endpoints.of_origin(tx, endpoint.origin)
         if not rules.room(origin.health, tx.now, self.rooms.each):
-            await endpoints.put_off(tx, origin.key, rules.opens_at(origin.health) or tx.now + _NET)
+            await self._put_off(origin.key, rules.opens_at(origin.health) or tx.now + _NET)
             return
-        is_scattered = origin.health.is_closed and origin.health.scattered
-        if is_scattered and await tx.rows(Q["due"], origin.key, tx.now, 1):
-            # The probe is for one that never failed, if there is such a lane: it may be well.
-            await endpoints.put_off(tx, origin.key, tx.now + _NET)
+        if _turn(origin.health) in {"newest", "oldest"} and await tx.rows(Q["due"], origin.key, tx.now, 1):
+            await self._put_off(origin.key, tx.now + _NET)
+            return
+        if self.room(origin) <= 0:  # what is in flight there goes on with its shelves as it ends
+            self._crowd(origin.key)
+            await self._put_off(origin.key, tx.now + _NET)
             return
         room = min(self.room(origin), self.room_of(endpoint))
-        rows = await self._standing(endpoint, room) if room > 0 else []
+        rows = await self._standing(endpoint, origin, room) if room > 0 else []
         if rows:
             await self._probe(origin)
             endpoint = replace(endpoint, health=rules.probing(endpoint.health))
         for (id_,) in rows:
             await self.take(id_, Target(endpoint.origin, endpoint.key))
-        if room > len(rows):
+        if room > len(rows) or await tx.row(Q["shelf_earliest"], endpoint.key) is None:
             await self._swept(endpoint)
             return
-        self.full = self.full or rules.room(endpoint.health, tx.now, self.rooms.each) > 0
+        if rules.room(endpoint.health, tx.now, self.rooms.each):
+            self._crowd(endpoint.origin)
         await endpoints.save(tx, replace(endpoint, serve_at=self._looked_at_again(endpoint)))
 
     def _looked_at_again(self, endpoint: Endpoint) -> int:
@@ -365,10 +360,10 @@ class _Taking:
             return now + _WHILE_PAUSED
         return max(now + _NET, opens or 0)
 
-    async def _standing(self, endpoint: Endpoint, room: int) -> list[Row]:
+    async def _standing(self, endpoint: Endpoint, origin: Endpoint, room: int) -> list[Row]:
         tx, health = self.tx, endpoint.health
         rows = await tx.rows(Q["shelf_due"], endpoint.key, tx.now, room)
-        before = tx.now if health.is_closed else health.recovered_at
+        before = tx.now if health.is_closed else max(health.recovered_at, origin.health.recovered_at)
         if before and len(rows) < room:
             rows += await tx.rows(Q["shelf_failed"], endpoint.key, before, tx.now, room - len(rows))
         return rows

@@ -25,6 +25,8 @@ _PROBES_APART = SECOND // 2
 _IDLE = 3600 * SECOND
 _SERVED_AT_ONCE = 16
 _PUT_OFF_AT_ONCE = 256
+_WOKEN = 16
+"""Endpoints of an origin that an answer of one of them wakes."""
 
 
 class Terms(Struct, frozen=True):
@@ -157,11 +159,26 @@ async def judge(tx: Tx, target: Target, result: Result, begun_at: int, retry_at:
         *await _turned(tx, origin, origin_after, terms),
         *await _turned(tx, endpoint, endpoint_after, terms),
     ]
-    return Judged(
+    judged = Judged(
         await _changed(tx, origin, origin_after, terms.limit),
         await _changed(tx, endpoint, endpoint_after, terms.limit),
         tuple(news),
     )
+    opened = any(
+        before.health.is_closed and not after.health.is_closed
+        for before, after in ((origin, judged.origin), (endpoint, judged.endpoint))
+    )
+    if outcome == "answered" and (opened or origin_after.recovered_at):
+        await _come_back(tx, judged.origin, opened=opened)
+    return judged
+
+
+async def _come_back(tx: Tx, origin: Endpoint, *, opened: bool) -> None:
+    """Let others of an origin go once one of its endpoints answers again: each answer wakes some more."""
+    if origin.health.recovered_at:
+        await tx.run(Q["let_go"], origin.key, tx.now, origin.health.recovered_at, _WOKEN)
+    if opened:
+        await tx.run(Q["probe_more"], origin.key, tx.now, _WOKEN)
 
 
 async def _least_gap(tx: Tx, endpoint: Endpoint, outcome: str) -> int:
@@ -189,7 +206,11 @@ async def _waits(tx: Tx, endpoint: Endpoint, health: Health) -> bool:
     """Whether lanes that failed before a recovery still wait."""
     if endpoint.account:
         return endpoint.serve_at is not None
-    return await tx.row(Q["waits"], endpoint.key, health.recovered_at) is not None
+    recovered = health.recovered_at
+    return bool(
+        await tx.row(Q["waits"], endpoint.key, recovered)
+        or await tx.row(Q["shelf_waits"], endpoint.key, recovered, tx.now)
+    )
 
 
 def _serve_at(endpoint: Endpoint, health: Health, now: int, limit: int) -> int | None:

@@ -53,7 +53,7 @@ async def expire(tx: Tx, window_s: float, after: str = "", *, tells: bool = Fals
         if ended and tells:
             news = News("deliveries.dead", endpoint.url, endpoint.origin, _reason(endpoint), ended)
             await notices.add(tx, news)
-        if len(found) >= _LANES:
+        if len(found) >= _LANES and ended:  # else what is asked for stands in front: no more to do here now
             return Expired(after, count)
         after = endpoint.key
     return Expired(after if len(closed) == _ENDPOINTS else "", count)

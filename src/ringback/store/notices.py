@@ -11,7 +11,8 @@ from ringback.words.json import canonical
 Q = queries("notices")
 SECOND = 1_000_000
 _GATHERED = 5 * SECOND
-"""Microseconds for which deliveries that die are gathered into one notice for each endpoint."""
+"""Microseconds for which deliveries that die are gathered into one notice for each origin: where each
+prediction has a URL of its own, three hundred notices of one death each would tell less than one of all."""
 
 
 class News(Struct, frozen=True):
@@ -19,7 +20,7 @@ class News(Struct, frozen=True):
 
     Attributes:
         type: endpoint.closed, endpoint.opened or deliveries.dead.
-        url: the endpoint or the origin.
+        url: the endpoint or the origin; dead: where the last one went.
         origin: its origin.
         diagnosis: what was wrong, in words.
         number: closed: failures in a row; opened: for how long it had been failing, microseconds; dead: how
@@ -46,7 +47,11 @@ class Notice(Struct, frozen=True):
 
 
 async def add(tx: Tx, news: News) -> None:
-    """Write a notice; one of the same kind about the same endpoint that still waits takes it in."""
+    """Write a notice; one of the same kind about the same endpoint that still waits takes it in.
+
+    Deliveries that died count together for their whole origin; `url` is where the last one went.
+    """
+    subject = news.url
     data: dict[str, Any] = {"url": news.url, "origin": news.origin, "diagnosis": news.diagnosis}
     due, count = tx.now, 1
     match news.type:
@@ -55,14 +60,21 @@ async def add(tx: Tx, news: News) -> None:
         case "endpoint.opened":
             data |= {"failing_for": news.number / SECOND}
         case _:
-            due, count = tx.now + _GATHERED, news.number
-    id_ = "ntc_" + digest(f"{news.type} {news.url} {tx.now}")[:24]
-    await tx.run(Q["add"], id_, news.type, news.url, canonical(data).decode(), due, tx.now, count)
+            subject, due, count = news.origin, tx.now + _GATHERED, news.number
+    id_ = "ntc_" + digest(f"{news.type} {subject} {tx.now}")[:24]
+    await tx.run(Q["add"], id_, news.type, subject, canonical(data).decode(), due, tx.now, count)
 
 
 async def take(tx: Tx, limit: int, again_us: int) -> list[Notice]:
-    """Give notices that are due, and make each due again `again_us` microseconds from now."""
-    return [Notice(*row) for row in await tx.rows(Q["due"], tx.now, tx.now + again_us, limit)]
+    """Give notices that are due, and make each due again `again_us` microseconds from now.
+
+    What closes and opens goes first, whatever has died: there may be many dead, and they have time.
+    """
+    found: list[Notice] = []
+    for is_dead in (False, True):
+        rows = await tx.rows(Q["due"], tx.now, tx.now + again_us, limit - len(found), is_dead)
+        found += sorted((Notice(*row) for row in rows), key=lambda notice: notice.created_at)
+    return found
 
 
 async def next_due(tx: Tx) -> int | None:

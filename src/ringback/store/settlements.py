@@ -11,11 +11,11 @@ from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
 from ringback.store import endpoints, notices
 from ringback.store.attempts import Lease, Work, begin, record
-from ringback.store.claims import Rooms
 from ringback.store.database import Row, Tx, queries
 from ringback.store.endpoints import Endpoint, Judged, Terms
 from ringback.store.lanes import NOTHING, Owed, pending
 from ringback.store.notices import News
+from ringback.store.rooms import Rooms
 
 Q = queries("settlements")
 L = queries("lanes")
@@ -75,7 +75,7 @@ async def settle(
     news = () if judged is None else judged.news
     if settlement.end == "dead":
         news += await _died(tx, work, result, settling.terms)
-    next_ = _Next(tx, work, settling.links, judged, settlement, rooms)
+    next_ = _Next(tx, work, settling.links, judged, settlement, rooms, shelves=bool(rows[0][9]))
     return await next_.owed(result, closed=bool(rows[0][6]), go_on=go_on, news=news)
 
 
@@ -106,6 +106,7 @@ class _Next(Struct):
     judged: Judged | None
     settlement: Settlement
     rooms: Rooms | None
+    shelves: bool
 
     async def owed(self, result: Result, *, closed: bool, go_on: bool, news: tuple[News, ...]) -> Owed:
         settlement, now = self.settlement, self.tx.now
@@ -165,9 +166,24 @@ class _Next(Struct):
             if row is None and self.judged.endpoint.health.recovered_at and self.judged.endpoint.serve_at:
                 # What failed before it opened has a later time of its own: the next claim takes it.
                 await endpoints.shelve(tx, self.judged.endpoint, tx.now)
+        if row is None and self.shelves and (self.judged is None or self._has_room(self.judged.origin)):
+            row = await self._next_shelf()
         if row is None:
             return None
         return await begin(tx, Lease(row[0], work.holder, row[1]), self.links)
+
+    async def _next_shelf(self) -> Row | None:
+        """Take what is due on the shelf of another endpoint that is open: it waits for a slot."""
+        tx, own = self.tx, self.work.target
+        found = await tx.row(Q["next_shelf"], own.origin, tx.now, tx.now + SECOND, own.endpoint)
+        if found is None or self.rooms is None:
+            return None
+        if not self.rooms.passes_on(own, Target(own.origin, found[0])):
+            return None
+        row = await tx.row(Q["claim_standing"], self.work.holder, found[0], tx.now)
+        # It goes behind the others; what else it holds, a claim finds out then.
+        await tx.run(Q["look_again"], found[0], tx.now + SECOND + 1)
+        return row
 
     async def _next_of(self, endpoint: str) -> Row | None:
         origin = self.work.target.origin

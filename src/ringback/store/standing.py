@@ -121,6 +121,12 @@ async def one(tx: Tx, account: str, url: str) -> Standing:
     return await _standing(tx, url, target, waiting, (await dead(tx, account)).of(url, target.origin))
 
 
+async def paused(tx: Tx, account: str, limit: int) -> int:
+    """Count an account's paused endpoints, up to `limit`."""
+    row = await tx.row(L["paused"], account, limit)
+    return 0 if row is None else int(row[0])
+
+
 async def _standing(tx: Tx, url: str, target: Target, waiting: Count, dead: Count) -> Standing:
     endpoint = await endpoints.get(tx, target.endpoint) or endpoints.blank(target)
     origin = await endpoints.of_origin(tx, target.origin)

@@ -12,9 +12,13 @@ SHARE = 10
 """Ten real seconds may count as eleven, and eleven as ten."""
 
 FOLLOWED = 2 * 3600 * 1_000_000
-"""Microseconds ahead from which the wall clock is followed at once: the machine was started with a senseless
-clock that has been set since, or was frozen for hours and does not know. Slowly, that would take days or
-years, and deliveries would be tried for as long beyond their window."""
+"""Microseconds ahead from which the wall clock is followed in one leap: the machine was started with a
+senseless clock that has been set since, or was frozen for hours and does not know. Slowly, that would take
+days or years, and deliveries would be tried for as long beyond their window."""
+
+STAYS = 2_000_000
+"""Microseconds for which a wall clock so far ahead must have stayed there before it is followed. There is no
+way back: followed to one wrong reading, time would be wrong, and windows over, until the next start."""
 
 CLOSE = 1000
 """Microseconds that nobody would notice: the wall clock is as good as reached."""
@@ -38,8 +42,15 @@ def correction(ahead: int, passed: int) -> int:
     return max(-(passed // (SHARE + 1)), min(ahead, passed // SHARE))
 
 
+def _is_close(ahead: int) -> bool:
+    return -CLOSE < ahead < CLOSE
+
+
 class SteadyClock:
     """Gives microseconds since the epoch, never fewer than before. For one thread.
+
+    A wall clock that is further ahead than FOLLOWED is followed once it was still there STAYS later; until
+    then time goes on as if it had not stepped.
 
     A wall clock that is set back is never followed at once, however far: times that are in the database
     already would lie ahead. Further than FOLLOWED, the next start takes that up (`resume`, store/clock.py).
@@ -59,12 +70,13 @@ class SteadyClock:
         self._booted = boot()
         self._offset = wall() - self._booted
         self._ahead = 0
+        self._stayed = 0
 
     def __call__(self) -> int:
         """Give the time."""
         boot = self._boot()
         ahead = self._wall() - boot - self._offset
-        if not -CLOSE < ahead < CLOSE or boot < self._booted:
+        if not (_is_close(ahead) and _is_close(self._ahead)) or boot < self._booted:
             self._follow(ahead, boot - self._booted)
         self._booted = boot
         return boot + self._offset
@@ -74,11 +86,16 @@ class SteadyClock:
         # That clock can't go back. If it does, time stands still.
         lost, passed = max(0, -passed), max(0, passed)
         step = ahead - self._ahead
-        moved = correction(ahead - lost, passed)
+        moved = 0 if self._is_doubtful(ahead - lost, step, passed) else correction(ahead - lost, passed)
         self._offset += lost + moved
         self._ahead = ahead - lost - moved
         if abs(step) >= NOTED:
             self._stepped(step, self._ahead)
+
+    def _is_doubtful(self, ahead: int, step: int, passed: int) -> bool:
+        """Whether the wall clock is so far ahead that it is to be followed, and hasn't stayed there yet."""
+        self._stayed = self._stayed + passed if ahead > FOLLOWED and abs(step) < NOTED else 0
+        return ahead > FOLLOWED and self._stayed < STAYS
 
     def resume(self, seen: int) -> int:
         """Go on from a time that an earlier process has seen, if the wall clock is behind it.

@@ -23,7 +23,9 @@ CREATE TABLE endpoints (
 );
 CREATE INDEX endpoints_serve ON endpoints (serve_at) WHERE serve_at IS NOT NULL;
 CREATE INDEX endpoints_origin ON endpoints (origin);
+CREATE INDEX endpoints_shelves ON endpoints (origin, serve_at) WHERE serve_at IS NOT NULL;
 CREATE INDEX endpoints_account ON endpoints (account_id, url);
+CREATE INDEX endpoints_account_paused ON endpoints (account_id) WHERE paused_at IS NOT NULL;
 
 ALTER TABLE lanes ADD COLUMN endpoint TEXT NOT NULL DEFAULT '';     -- the key of its endpoint
 ALTER TABLE lanes ADD COLUMN shelved BOOLEAN NOT NULL DEFAULT FALSE; -- due, and its endpoint can't take it now
@@ -51,7 +53,7 @@ ALTER TABLE attempts ADD COLUMN asked BOOLEAN NOT NULL DEFAULT FALSE; -- it was 
 CREATE TABLE notices (
     id         TEXT PRIMARY KEY,
     type       TEXT NOT NULL,
-    subject    TEXT NOT NULL,               -- the endpoint or origin it is about
+    subject    TEXT NOT NULL,               -- the endpoint or origin it is about; dead: the origin
     data       TEXT NOT NULL,               -- JSON
     count      INTEGER NOT NULL DEFAULT 1,  -- how many of the kind it stands for
     attempts   INTEGER NOT NULL DEFAULT 0,
@@ -59,4 +61,5 @@ CREATE TABLE notices (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX notices_due ON notices (due_at);
+CREATE INDEX notices_turn ON notices ((type = 'deliveries.dead'), due_at);
 CREATE UNIQUE INDEX notices_waiting ON notices (type, subject) WHERE attempts = 0;

@@ -37,6 +37,25 @@ WHERE probing AND key NOT IN (
     JOIN deliveries d ON d.prediction_id = l.prediction_id
     WHERE l.holder IS NOT NULL AND d.status = 'pending' AND d.attempted_at >= e.closed_at);
 
+-- name: let_go
+UPDATE endpoints SET serve_at = $2
+WHERE key IN (SELECT key FROM endpoints
+              WHERE origin = $1 AND serve_at > $2 AND closed_at IS NULL AND paused_at IS NULL AND held_until <= $2
+                AND (failed_at IS NULL OR failed_at < $3)
+              ORDER BY serve_at LIMIT $4);
+
+-- name: probe_more
+UPDATE endpoints SET serve_at = $2, not_before = max(closed_at + 1, $2)
+WHERE key IN (SELECT key FROM endpoints
+              WHERE origin = $1 AND serve_at > $2 AND closed_at IS NOT NULL AND NOT probing AND paused_at IS NULL
+                AND held_until <= $2
+              ORDER BY serve_at LIMIT $3);
+
+-- name: shelf_waits
+SELECT 1 FROM endpoints
+WHERE origin = $1 AND serve_at > $3 AND closed_at IS NULL AND paused_at IS NULL AND held_until <= $3
+  AND (failed_at IS NULL OR failed_at < $2) LIMIT 1;
+
 -- name: put_off
 UPDATE endpoints SET serve_at = $3
 WHERE key IN (SELECT key FROM endpoints WHERE origin = $1 AND serve_at <= $2 ORDER BY serve_at LIMIT $4);
@@ -50,7 +69,9 @@ FROM endpoints WHERE closed_at IS NOT NULL AND key > $1 ORDER BY key LIMIT $2;
 DELETE FROM endpoints WHERE key IN (
     SELECT key FROM endpoints e
     WHERE changed_at < $1 AND paused_at IS NULL AND serve_at IS NULL AND held_until <= $3
-      AND (account_id <> '' OR NOT EXISTS (SELECT 1 FROM lanes l WHERE l.origin = e.origin))
+      AND (account_id <> '' OR NOT EXISTS (
+          SELECT 1 FROM lanes l
+          WHERE l.origin = e.origin AND l.holder IS NULL AND l.due_at IS NOT NULL AND NOT l.shelved))
     LIMIT $2);
 
 -- name: waits

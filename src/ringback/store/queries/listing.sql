@@ -42,6 +42,9 @@ WHERE prediction_id = $1 AND number = $2 ORDER BY attempt DESC LIMIT $3;
 -- name: special
 SELECT url FROM endpoints WHERE account_id = $1 AND url > $2 ORDER BY url LIMIT $3;
 
+-- name: paused
+SELECT count(*) FROM (SELECT 1 FROM endpoints WHERE account_id = $1 AND paused_at IS NOT NULL LIMIT $2) AS bounded;
+
 -- name: used
 SELECT endpoint, origin, max(id)
 FROM (SELECT id, endpoint, origin FROM predictions WHERE account_id = $1 ORDER BY id DESC LIMIT $2) AS latest

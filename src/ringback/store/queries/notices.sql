@@ -4,7 +4,8 @@ ON CONFLICT (type, subject) WHERE attempts = 0 DO UPDATE SET count = notices.cou
 
 -- name: due
 UPDATE notices SET attempts = attempts + 1, due_at = $2
-WHERE id IN (SELECT id FROM notices WHERE due_at <= $1 ORDER BY due_at LIMIT $3)
+WHERE id IN (SELECT id FROM notices
+             WHERE (type = 'deliveries.dead') = $4 AND due_at <= $1 ORDER BY due_at LIMIT $3)
 RETURNING id, type, subject, data, count, attempts, created_at;
 
 -- name: next

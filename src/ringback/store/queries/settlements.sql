@@ -1,6 +1,7 @@
 -- name: held_pending
 SELECT d.number, d.event, d.attempts, d.due_at, coalesce(d.first_at, d.created_at), d.before, l.closed,
-       o.key IS NOT NULL OR e.key IS NOT NULL, d.asked_at IS NOT NULL
+       o.key IS NOT NULL OR e.key IS NOT NULL, d.asked_at IS NOT NULL,
+       EXISTS (SELECT 1 FROM endpoints s WHERE s.origin = l.origin AND s.serve_at IS NOT NULL)
 FROM lanes l JOIN deliveries d ON d.prediction_id = l.prediction_id AND d.status = 'pending'
 LEFT JOIN endpoints o ON o.key = l.origin LEFT JOIN endpoints e ON e.key = l.endpoint
 WHERE l.prediction_id = $1 AND l.holder = $2 AND l.fence = $3 ORDER BY d.number;
@@ -31,6 +32,15 @@ WHERE prediction_id = (SELECT prediction_id FROM lanes
                        WHERE endpoint = $2 AND holder IS NULL AND shelved AND due_at <= $3
                        ORDER BY due_at LIMIT 1)
 RETURNING prediction_id, fence;
+
+-- name: next_shelf
+SELECT key FROM endpoints
+WHERE origin = $1 AND serve_at <= $3 AND key <> $4 AND closed_at IS NULL AND ramp = 0 AND paused_at IS NULL
+  AND held_until <= $2
+ORDER BY serve_at LIMIT 1;
+
+-- name: look_again
+UPDATE endpoints SET serve_at = $2 WHERE key = $1;
 
 -- name: orphaned
 SELECT prediction_id FROM lanes WHERE holder IS NOT NULL AND holder <> $1;
