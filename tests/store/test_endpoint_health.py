@@ -250,3 +250,16 @@ async def test_many_dead_urls_of_one_origin_share_their_probes(outage: Outage) -
         await outage.owing(path="/well")
         await outage.run(fails(BROKEN, but="/well"), 60, step=2)
     assert len(outage.made) - before < 10 * 60 * 3
+
+
+async def test_what_has_a_later_time_of_its_own_on_a_shelf_is_not_forgotten(outage: Outage) -> None:
+    for _ in range(2):
+        await outage.owing()
+        await outage.claim()
+        await outage.answer(down(BROKEN))
+        outage.world.wait(3)
+    (first,) = await outage.claim()
+    await outage.settle(first, OK)
+    outage.world.wait(3)
+    (second,) = await outage.claim()
+    assert second.prediction_id != first.prediction_id
