@@ -15,11 +15,12 @@ import msgspec
 from ringback.assembly.data import DataFolder
 from ringback.rules.prediction import mask
 from ringback.rules.snapshot import Facts, Links, render
-from ringback.store import accounts, predictions
+from ringback.store import accounts, predictions, runs
 from ringback.store.database import Tx
 from ringback.store.lanes import Telling
 from ringback.store.migrations import migrate_sqlite
-from ringback.store.predictions import Ending, New, Webhook
+from ringback.store.predictions import New, Webhook
+from ringback.store.runs import Ending
 from ringback.store.sqlite import Sqlite
 from ringback.words.ids import PredictionIds, unguessable
 from ringback.words.json import canonical
@@ -62,9 +63,9 @@ async def _owe(tx: Tx, account: str, ids: list[str], url: str) -> None:
     for id_ in ids:
         await predictions.create(tx, New(id_, account, _VERSION, _MODEL, _INPUT, webhook))
     telling = Telling(0, _LINKS)
-    for claim in await predictions.claim(tx, _VERSION, _HOLDER, len(ids)):
+    for claim in await runs.claim(tx, _VERSION, "", _HOLDER, len(ids)):
         ending = Ending("succeed", chunks=(("value", _OUTPUT),), started_at=tx.now, predict_us=1000)
-        await predictions.end(tx, claim.hold, ending, telling)
+        await runs.end(tx, claim.hold, ending, telling)
 
 
 async def owe(folder: str, count: int, url: str) -> list[str]:

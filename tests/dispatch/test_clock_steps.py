@@ -10,7 +10,7 @@ from aiohttp import web
 
 from dispatch.moved import Moved, hook, moved
 from ringback.rules.retry import SECOND
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from ringback.words.signature import verify
 from store.world import hook as store_hook
 from support.receiver import Received, Receiver, receiving

@@ -15,7 +15,7 @@ from ringback.rules.retry import SECOND
 from ringback.store import endpoints
 from ringback.store.database import Tx
 from ringback.store.endpoints import Endpoint
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.crowd import crowd
 from store.outage import Outage
 from store.world import ACCOUNT, World

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from dispatch.moved import START, Moved, hook, moved
 from ringback.rules.retry import SECOND, Schedule, backoff
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from support.receiver import Receiver, receiving, status
 
 DAY = 86_400

@@ -12,12 +12,12 @@ from ringback.deliver.egress import Egress, EgressSettings
 from ringback.rules.address import AddressRules
 from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.prediction import Event
-from ringback.store import accounts, predictions
+from ringback.store import accounts, runs
 from ringback.store.database import Tx
 from ringback.store.lanes import Telling
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.outbox import Outbox
-from ringback.store.predictions import Change, Ending, NewChunk
+from ringback.store.runs import Change, Ending, NewChunk
 from ringback.store.sqlite import Sqlite
 from ringback.store.subjects import Hold
 from store.world import ACCOUNT, LINKS, WINDOW, Clock, World, hook
@@ -79,7 +79,7 @@ class House:
         self, receiver: Receiver, hold: Hold, *chunks: NewChunk, started: bool = False
     ) -> None:
         async def verb(tx: Tx, telling: Telling) -> Change:
-            return await predictions.advance(tx, hold, started=started, chunks=chunks, telling=telling)
+            return await runs.advance(tx, hold, started=started, chunks=chunks, telling=telling)
 
         assert (await self.outbox.change(target(receiver), verb)).held
 
@@ -87,7 +87,7 @@ class House:
         """Its end, granted to the dispatcher if there is room."""
         ending = Ending("succeed")
         change = await self.outbox.change(
-            target(receiver), lambda tx, telling: predictions.end(tx, hold, ending, telling)
+            target(receiver), lambda tx, telling: runs.end(tx, hold, ending, telling)
         )
         assert change.held
 

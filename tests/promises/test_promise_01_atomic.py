@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from promises.house import Gate, house
-from ringback.store import predictions
-from ringback.store.predictions import Ending
+from ringback.store import runs
+from ringback.store.runs import Ending
 from store.world import World, hook, opened
 from support.receiver import receiving
 from support.server import model, serving
@@ -40,7 +40,7 @@ async def prepared(world: World, change: str) -> Act:
     if change == "cancel":
         return lambda: world.cancel(hold.id)
     return lambda: world.database.write(
-        lambda tx: predictions.recover(tx, "worker_2", {"test/echo": "never"}, world.telling())
+        lambda tx: runs.recover(tx, "worker_2", {"test/echo": "never"}, world.telling())
     )
 
 

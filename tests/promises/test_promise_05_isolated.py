@@ -8,7 +8,7 @@ from aiohttp import web
 
 from promises.house import House, house
 from ringback.deliver.dispatcher import DispatchSettings
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.crowd import crowd
 from store.world import LINKS, hook
 from support.receiver import Receiver, ok, receiving, status

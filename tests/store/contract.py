@@ -21,9 +21,9 @@ from ringback.store.attempts import Work
 from ringback.store.endpoints import Endpoint, Terms
 from ringback.store.lanes import NOTHING, Owed
 from ringback.store.migrations import migrate_sqlite
-from ringback.store.predictions import Change, Ending
 from ringback.store.resends import START, Wish
 from ringback.store.rooms import NEW_ROUND, Rooms
+from ringback.store.runs import Change, Ending
 from ringback.store.settlements import Settling
 from ringback.store.sqlite import Sqlite
 from ringback.words.errors import Conflict, Gone

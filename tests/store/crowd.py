@@ -2,10 +2,11 @@
 
 from ringback.rules import endpoint as rules
 from ringback.rules.endpoint import WELL, Health, HealthRules, Target, endpoint_key
-from ringback.store import endpoints, expiry, predictions
+from ringback.store import endpoints, expiry, predictions, runs
 from ringback.store.database import Tx
 from ringback.store.endpoints import Endpoint
-from ringback.store.predictions import Ending, New, Webhook
+from ringback.store.predictions import New, Webhook
+from ringback.store.runs import Ending
 from store.world import ACCOUNT, MODEL, ORIGIN, SHIPPED, VERSION, World, hook
 
 
@@ -20,8 +21,8 @@ async def crowd(world: World, count: int, webhook: Webhook | None = None) -> lis
     async def made(tx: Tx) -> None:
         for each in new:
             await predictions.create(tx, each)
-        for claim in await predictions.claim(tx, VERSION, "worker_1", count):
-            await predictions.end(tx, claim.hold, Ending("fail", error="x"), world.telling())
+        for claim in await runs.claim(tx, VERSION, "", "worker_1", count):
+            await runs.end(tx, claim.hold, Ending("fail", error="x"), world.telling())
 
     await world.database.write(made)
     return [each.id for each in new]

@@ -10,8 +10,8 @@ from ringback.store import claims, settlements
 from ringback.store.attempts import Work
 from ringback.store.claims import Claimed
 from ringback.store.lanes import Owed
-from ringback.store.predictions import Ending
 from ringback.store.rooms import NEW_ROUND, Rooms, Round
+from ringback.store.runs import Ending
 from store.world import LINKS, ORIGIN, SETTLING, World, hook
 
 REFUSED = Result("connect", "connection refused", None, "", 1000)

@@ -7,7 +7,7 @@ from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.retry import SECOND
 from ringback.store import endpoints, settlements
 from ringback.store.attempts import Work
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.outage import HANGS, MISSING, REFUSED, UNFIT, Answers, Outage
 from store.world import ACCOUNT, BROKEN, OK, ORIGIN, World, busy, hook
 

@@ -6,7 +6,7 @@ from ringback.deliver.housekeeping import tidy
 from ringback.rules.attempt import Result
 from ringback.rules.retry import SECOND
 from ringback.store import endpoints, resends
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.crowd import closed, crowd, given_up, place, well
 from store.outage import REFUSED, Outage
 from store.world import ACCOUNT, BROKEN, LINKS, OK, ORIGIN, World, busy, hook

@@ -3,8 +3,8 @@
 from ringback.rules.retry import SECOND
 from ringback.store import claims
 from ringback.store.attempts import Work
-from ringback.store.predictions import Ending
 from ringback.store.rooms import NEW_ROUND, Rooms
+from ringback.store.runs import Ending
 from store.outage import REFUSED
 from store.world import LINKS, OK, World, hook
 

@@ -8,7 +8,7 @@ from ringback.rules.snapshot import Links
 from ringback.store import endpoints, resends
 from ringback.store.attempts import Work
 from ringback.store.lanes import NOTHING
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from ringback.words.errors import Conflict, Gone, NotFound
 from store.crowd import crowd, place
 from store.outage import REFUSED, UNFIT, Outage

@@ -6,8 +6,8 @@ import pytest
 
 from ringback.rules.retry import SECOND
 from ringback.store import resends
-from ringback.store.predictions import Ending
 from ringback.store.resends import START, Batch, Place, Wish
+from ringback.store.runs import Ending
 from store.crowd import closed, crowd, given_up, place, well
 from store.outage import UNFIT, Outage
 from store.test_resends import DAY, again

@@ -5,7 +5,7 @@ import pytest
 from ringback.rules.attempt import Result
 from ringback.rules.retry import SECOND
 from ringback.store import clock
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.world import World, hook
 
 HOUR = 3600 * SECOND

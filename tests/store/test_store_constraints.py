@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.world import World, hook
 
 ILLEGAL = [
@@ -33,7 +33,11 @@ ILLEGAL = [
     "INSERT INTO secrets (id, account_id, key, created_at) VALUES ('x', 'nobody', 'x', 1)",
     "INSERT INTO tokens (digest, account_id, name, created_at) VALUES ('x', 'nobody', 'x', 1)",
     "INSERT INTO accounts (id, username, created_at) SELECT 'x', username, 1 FROM accounts",
-    "INSERT INTO versions VALUES ('x', 'a/b', 'p.py:P', '{}', 1, 1)",  # the id is no digest
+    # the id is no digest
+    (
+        "INSERT INTO versions (id, model, entry, openapi_schema, created_at, registered_at)"
+        " VALUES ('x', 'a/b', 'p.py:P', '{}', 1, 1)"
+    ),
     "INSERT INTO version_files (version_id, path, mode, size) VALUES ('x', 'p.py', 420, 1)",
 ]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from ringback.store.complaint import Complaint
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from ringback.words.errors import Unavailable
 from store.world import World, hook
 

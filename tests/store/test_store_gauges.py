@@ -7,7 +7,7 @@ import pytest
 from ringback.rules.retry import SECOND
 from ringback.store import gauges
 from ringback.store.gauges import Gauges
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.world import BROKEN, MODEL, OK, VERSION, World, hook
 
 NEAR, FAR = "http://near.example:80", "http://far.example:80"
@@ -24,7 +24,12 @@ async def ended(world: World, origin: str) -> None:
 
 async def register(world: World, version: str, model: str) -> None:
     await world.database.write(
-        lambda tx: tx.run("INSERT INTO versions VALUES ($1, $2, 'a.py:P', '{}', 0, 0)", version, model)
+        lambda tx: tx.run(
+            "INSERT INTO versions (id, model, entry, openapi_schema, created_at, registered_at)"
+            " VALUES ($1, $2, 'a.py:P', '{}', 0, 0)",
+            version,
+            model,
+        )
     )
 
 

@@ -9,7 +9,7 @@ from ringback.rules.retry import SECOND
 from ringback.store import accounts, deliveries
 from ringback.store.database import Tx
 from ringback.store.lanes import NOTHING, Owed
-from ringback.store.predictions import Ending
+from ringback.store.runs import Ending
 from store.world import ACCOUNT, BROKEN, GONE, OK, World, busy, hook
 
 DAY = 86400

@@ -6,9 +6,9 @@ import pytest
 
 from ringback.rules.prediction import Event, Move
 from ringback.rules.snapshot import Facts
-from ringback.store import predictions
+from ringback.store import predictions, runs
 from ringback.store.lanes import NOTHING
-from ringback.store.predictions import LOST, Ending
+from ringback.store.runs import LOST, Ending
 from ringback.store.subjects import Hold
 from store.world import ACCOUNT, OK, ORIGIN, VERSION, World, hook
 
@@ -34,7 +34,7 @@ async def test_only_its_account_sees_it(world: World) -> None:
     id_ = await world.create()
     assert await world.database.read(lambda tx: predictions.get(tx, "acct_2", id_)) is None
     with pytest.raises(LookupError):
-        await world.database.write(lambda tx: predictions.cancel(tx, "acct_2", id_, world.telling()))
+        await world.database.write(lambda tx: runs.cancel(tx, "acct_2", id_, world.telling()))
 
 
 async def test_the_oldest_is_claimed_first_and_by_one_only(world: World) -> None:

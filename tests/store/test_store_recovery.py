@@ -6,8 +6,8 @@ from typing import Literal
 import pytest
 
 from ringback.rules.prediction import INTERRUPTED
-from ringback.store import deliveries, predictions, settlements
-from ringback.store.predictions import LOST, Ending
+from ringback.store import deliveries, predictions, runs, settlements
+from ringback.store.runs import LOST, Ending
 from store.world import ACCOUNT, BROKEN, MODEL, OK, World, hook
 
 
@@ -15,7 +15,7 @@ async def recover(world: World, holder: str = "worker_2", rerun: str = "unpublis
     """As a new server does it: lanes first."""
     telling = world.telling()
     await world.database.write(lambda tx: settlements.recover(tx, holder))
-    return await world.database.write(lambda tx: predictions.recover(tx, holder, {MODEL: rerun}, telling))
+    return await world.database.write(lambda tx: runs.recover(tx, holder, {MODEL: rerun}, telling))
 
 
 async def shown(world: World, id_: str) -> dict[str, object]:

@@ -10,14 +10,15 @@ from ringback.rules.attempt import Result
 from ringback.rules.prediction import EVENTS, Event
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
-from ringback.store import accounts, claims, deliveries, predictions, settlements
+from ringback.store import accounts, claims, deliveries, predictions, runs, settlements
 from ringback.store.attempts import Work
 from ringback.store.claims import Claimed
 from ringback.store.deliveries import Delivery
 from ringback.store.lanes import Owed, Telling
 from ringback.store.migrations import migrate_sqlite
-from ringback.store.predictions import Change, Claim, Ending, New, NewChunk, Webhook
+from ringback.store.predictions import New, Webhook
 from ringback.store.rooms import Rooms
+from ringback.store.runs import Change, Claim, Ending, NewChunk
 from ringback.store.settlements import Settling
 from ringback.store.sqlite import Sqlite
 from ringback.store.subjects import Hold
@@ -80,7 +81,7 @@ class World:
         return new.id
 
     async def claim(self, limit: int = 1, holder: str = "worker_1", version: str = VERSION) -> list[Claim]:
-        return await self.database.write(lambda tx: predictions.claim(tx, version, holder, limit))
+        return await self.database.write(lambda tx: runs.claim(tx, version, "", holder, limit))
 
     async def running(self, webhook: Webhook | None = None) -> Hold:
         """Create a prediction, claim it and say that it has started."""
@@ -94,20 +95,20 @@ class World:
     ) -> Change:
         telling = self.telling(grant)
         return await self.database.write(
-            lambda tx: predictions.advance(tx, hold, started=started, chunks=chunks, telling=telling)
+            lambda tx: runs.advance(tx, hold, started=started, chunks=chunks, telling=telling)
         )
 
     async def hand_back(self, hold: Hold) -> None:
         telling = self.telling()
-        await self.database.write(lambda tx: predictions.hand_back(tx, [hold], telling))
+        await self.database.write(lambda tx: runs.hand_back(tx, [hold], telling))
 
     async def end(self, hold: Hold, ending: Ending, grant: str | None = None) -> Change:
         telling = self.telling(grant)
-        return await self.database.write(lambda tx: predictions.end(tx, hold, ending, telling))
+        return await self.database.write(lambda tx: runs.end(tx, hold, ending, telling))
 
     async def cancel(self, id_: str, grant: str | None = None) -> Change:
         telling = self.telling(grant)
-        return await self.database.write(lambda tx: predictions.cancel(tx, ACCOUNT, id_, telling))
+        return await self.database.write(lambda tx: runs.cancel(tx, ACCOUNT, id_, telling))
 
     async def lanes(
         self,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from ringback.rules.address import AddressRules
@@ -13,7 +14,7 @@ from ringback.rules.endpoint import Target
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.store.database import Database, Unit
 from ringback.store.outbox import Outbox
-from ringback.store.predictions import Claim
+from ringback.store.runs import Claim
 from ringback.words.errors import Unavailable
 from ringback.work import replica as replica_module
 from ringback.work import run as run_module
@@ -123,7 +124,7 @@ async def test_a_cancel_before_the_input_is_fetched_ends_the_prediction_and_free
     replica = Replica("a/b", "f" * 64, ReplicaSettings("python3", Path(), "x.py:run"), desk, "worker_1")
     replica._file_inputs = frozenset({"document"})
     claim = await claimed(world)
-    claim = Claim(claim.hold, '{"document":"http://10.0.0.1/x"}', claim.target, claim.events, claim.status)
+    claim = msgspec.structs.replace(claim, input='{"document":"http://10.0.0.1/x"}')
     replica._begin(claim)
     replica.cancel(claim.hold.id)
     while not replica.idle:  # noqa: ASYNC110 - a turn of the loop is what is waited for

@@ -13,7 +13,19 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ringback import __version__
-from ringback.api import deliveries, endpoints, files, metrics, pages, predictions, resends, samples, webhooks
+from ringback.api import (
+    deliveries,
+    endpoints,
+    files,
+    metrics,
+    pages,
+    predictions,
+    resends,
+    samples,
+    streams,
+    trainings,
+    webhooks,
+)
 from ringback.api.problem import answer
 from ringback.api.service import Service
 from ringback.api.turns import Turns
@@ -32,6 +44,11 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/predictions", predictions.index),
     ("POST", "/predictions/{id}/cancel", predictions.cancel),
     ("POST", "/models/{owner}/{name}/predictions", predictions.create_for_model),
+    ("POST", "/models/{owner}/{name}/versions/{id}/trainings", trainings.create),
+    ("GET", "/trainings", trainings.index),
+    ("GET", "/trainings/{id}", trainings.get),
+    ("POST", "/trainings/{id}/cancel", trainings.cancel),
+    ("GET", "/stream/{id}/{key}", streams.stream),
     ("GET", "/webhooks/default/secret", webhooks.secret),
     ("POST", "/webhooks/default/secret", webhooks.secret),
     ("POST", "/webhooks/default/secret/rotate", webhooks.rotate),

@@ -1,23 +1,24 @@
 """Create, get, list and cancel predictions."""
 
 import asyncio
-import base64
-import binascii
-import functools
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ringback.api import wire
+from ringback.api import creating, wire
 from ringback.api.body import read_object
-from ringback.api.catalog import Known
+from ringback.api.listing import following, uncovered
+from ringback.api.moment import moment
 from ringback.api.service import Service
+from ringback.rules.prediction import Kind
+from ringback.rules.schema import invalid_input
 from ringback.rules.snapshot import Chunk, Facts, render
-from ringback.store import predictions
-from ringback.store.predictions import New
-from ringback.words.errors import NotFound
+from ringback.store import predictions, runs
+from ringback.store.predictions import Wanted
+from ringback.words import json
+from ringback.words.errors import InvalidField, NotFound
 from ringback.words.ids import PREDICTION_ID
-from ringback.words.json import canonical
 
 _PAGE = 100
 """Predictions on a page (replicate.com/docs/reference/http#predictions.list)."""
@@ -37,51 +38,45 @@ async def create(here: Service, request: Request) -> Response:
     account = await here.authenticator.account(request)
     body = await read_object(request, here.body_limit)
     wanted = wire.create(body, here.hooks, with_version=True)
-    version = await here.catalog.resolve(wanted.version or "")
-    return await _create(here, account, version, wanted)
+    version = await here.catalog.resolve(account, wanted.version or "")
+    return await creating.create(here, request, account, version, wanted)
 
 
 async def create_for_model(here: Service, request: Request) -> Response:
     """POST /models/{owner}/{name}/predictions."""
     account = await here.authenticator.account(request)
-    version = await here.catalog.latest("{owner}/{name}".format(**request.path_params))
+    version = await here.catalog.latest(account, "{owner}/{name}".format(**request.path_params))
     body = await read_object(request, here.body_limit)
-    return await _create(here, account, version, wire.create(body, here.hooks, with_version=False))
-
-
-async def _create(here: Service, account: str, version: Known, wanted: wire.Create) -> Response:
-    version.schema.check(wanted.input)
-    new = New(
-        here.ids.make(here.clock()),
-        account,
-        version.id,
-        version.model,
-        canonical(wanted.input).decode(),
-        wanted.webhook,
-    )
-    facts = await here.outbox.database.write(functools.partial(predictions.create, new=new))
-    here.figures.created(version.model)
-    here.runners.wake(version.id)
-    location = {"location": f"{here.links.base}/v1/predictions/{new.id}"}
-    return _json(render(facts, [], here.links), 201, location)
+    wanted = wire.create(body, here.hooks, with_version=False)
+    return await creating.create(here, request, account, version, wanted)
 
 
 async def get(here: Service, request: Request) -> Response:
-    """GET /predictions/{id}."""
+    """GET /predictions/{id}; a training's id is one too, as it is on Replicate."""
     account = await here.authenticator.account(request)
-    return await _shown(here, account, _id(request))
+    return await shown(here, account, id_of(request))
 
 
-def _id(request: Request) -> str:
+def id_of(request: Request) -> str:
+    """Give the id in the path.
+
+    Raises:
+        NotFound: no prediction has such an id.
+    """
     id_ = str(request.path_params["id"])
     if not PREDICTION_ID.fullmatch(id_):
         raise NotFound(_NOT_FOUND)
     return id_
 
 
-async def _shown(here: Service, account: str, id_: str) -> Response:
+async def shown(here: Service, account: str, id_: str, kind: Kind | None = None) -> Response:
+    """Answer with a prediction as it is now.
+
+    Raises:
+        NotFound: the account has none such, or it is not of this `kind`.
+    """
     found = await here.outbox.database.read(lambda tx: predictions.get(tx, account, id_))
-    if found is None:
+    if found is None or (kind is not None and found[0].kind != kind):
         raise NotFound(_NOT_FOUND)
     return _json(render(*found, here.links))
 
@@ -89,22 +84,58 @@ async def _shown(here: Service, account: str, id_: str) -> Response:
 async def cancel(here: Service, request: Request) -> Response:
     """POST /predictions/{id}/cancel: canceled at once; one that has ended stays as it is."""
     account = await here.authenticator.account(request)
-    id_ = _id(request)
+    return await canceled(here, account, id_of(request))
+
+
+async def canceled(here: Service, account: str, id_: str, kind: Kind | None = None) -> Response:
+    """Cancel a prediction, tell whoever runs it, and answer with it as it is then.
+
+    Raises:
+        NotFound: as `shown`.
+    """
     found = await here.outbox.database.read(lambda tx: predictions.get(tx, account, id_))
-    if found is None:
+    if found is None or (kind is not None and found[0].kind != kind):
         raise NotFound(_NOT_FOUND)
     change = await here.outbox.change(
-        await here.outbox.database.read(lambda tx: predictions.target(tx, id_)),
-        lambda tx, telling: predictions.cancel(tx, account, id_, telling),
+        await here.outbox.database.read(lambda tx: runs.target(tx, id_)),
+        lambda tx, telling: runs.cancel(tx, account, id_, telling),
     )
     if change.held:
         here.runners.cancel(id_)
-    return await _shown(here, account, id_)
+    return await shown(here, account, id_)
 
 
 async def index(here: Service, request: Request) -> Response:
     """GET /predictions: newest first, a page at a time."""
     account = await here.authenticator.account(request)
+    return await listed(here, request, account, _wanted(request))
+
+
+def _wanted(request: Request) -> Wanted:
+    """Read the filters (replicate.com/docs/reference/http#predictions.list)."""
+    query = request.query_params
+    faults: list[InvalidField] = []
+    times = Wanted()
+    for key in ("created_after", "created_before"):
+        if key in query:
+            try:
+                times = replace(times, **{key.removeprefix("created_"): max(0, moment(query[key]))})
+            except (ValueError, OverflowError) as error:
+                faults.append(InvalidField("format", key, str(error)))
+    source = query.get("source", "")
+    if source not in ("", "web"):
+        faults.append(InvalidField("enum", "source", 'Must be "web", or absent for all'))
+    if faults:
+        raise invalid_input(tuple(faults))
+    return replace(times, is_web=source == "web")
+
+
+async def listed(here: Service, request: Request, account: str, wanted: Wanted) -> Response:
+    """Answer with the page of a list that the request's cursor names.
+
+    Raises:
+        Invalid: the cursor is none of ours.
+    """
     cursor = request.query_params.get("cursor")
     side, id_ = ("", "") if cursor is None else _parse(cursor)
     page = await here.outbox.database.read(
@@ -112,20 +143,21 @@ async def index(here: Service, request: Request) -> Response:
             tx,
             account,
             _PAGE,
+            wanted,
             before=id_ if side == "before" else None,
             after=id_ if side == "after" else None,
         )
     )
     way = -1 if side == "after" else 1  # a page is cut at the end away from the cursor
-    shown = await _fitting(here, page.items[::way])
-    is_cut = len(shown) < len(page.items)
-    found = shown[::way]
-    older = (
-        _cursor(here, "before", found[-1][0]) if found and (page.older or (is_cut and way > 0)) else b"null"
-    )
-    newer = _cursor(here, "after", found[0][0]) if found and (page.newer or (is_cut and way < 0)) else b"null"
+    fitting = await _fitting(here, page.items[::way])
+    is_cut = len(fitting) < len(page.items)
+    found = fitting[::way]
+    has_older = page.older or (is_cut and way > 0)
+    has_newer = page.newer or (is_cut and way < 0)
+    older = _cursor(here, request, wanted, f"before={found[-1][0]}") if found and has_older else "null"
+    newer = _cursor(here, request, wanted, f"after={found[0][0]}") if found and has_newer else "null"
     results = b",".join(text for _, text in found)
-    return _json(b'{"next":%s,"previous":%s,"results":[%s]}' % (older, newer, results))
+    return _json(b'{"next":%s,"previous":%s,"results":[%s]}' % (older.encode(), newer.encode(), results))
 
 
 async def _fitting(here: Service, items: list[tuple[Facts, list[Chunk]]]) -> list[tuple[str, bytes]]:
@@ -142,18 +174,14 @@ async def _fitting(here: Service, items: list[tuple[Facts, list[Chunk]]]) -> lis
     return fitting
 
 
-def _cursor(here: Service, side: str, id_: str) -> bytes:
+def _cursor(here: Service, request: Request, wanted: Wanted, place: str) -> str:
     # Absolute: the JavaScript client resolves a relative one against the wrong base.
-    token = base64.urlsafe_b64encode(f"{side}={id_}".encode()).rstrip(b"=")
-    return b'"%s/v1/predictions?cursor=%s"' % (here.links.base.encode(), token)
+    url = following(f"{here.links.base}/v1/{wanted.kind}s", request.query_params, place)
+    return json.canonical(url).decode()
 
 
 def _parse(cursor: str) -> tuple[str, str]:
-    try:
-        text = base64.b64decode(cursor.encode() + b"==", altchars=b"-_").decode()
-    except (binascii.Error, UnicodeError):
-        raise wire.cursor_fault() from None
-    side, _, id_ = text.partition("=")
+    side, _, id_ = uncovered(cursor).partition("=")
     if side not in ("before", "after") or not PREDICTION_ID.fullmatch(id_):
         raise wire.cursor_fault()
     return side, id_

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ringback.words.errors import (
     Conflict,
+    Forbidden,
     Gone,
     Invalid,
     Malformed,
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 STATUS: dict[type[RingbackError], int] = {
     Malformed: 400,
     Unauthenticated: 401,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     Gone: 410,
@@ -53,6 +55,8 @@ def answer(request: Request, error: Exception) -> Response:
     """Give the response for an error; one of our own making is logged and not shown."""
     if isinstance(error, RingbackError):
         response = problem(STATUS[type(error)], error.detail, title=error.title, **_fields(error))
+        if isinstance(error, Conflict | Invalid):
+            response.headers["x-should-retry"] = "false"  # the newest Python client repeats a 409 otherwise
         if isinstance(error, TooMany):
             response.headers["retry-after"] = str(error.retry_after)
         return response

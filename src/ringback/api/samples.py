@@ -18,18 +18,18 @@ async def send(here: Service, request: Request) -> Response:
     """POST /webhooks/test: nothing is stored, nothing is tried again."""
     account = await here.authenticator.account(request)
     asked = wire.test(await read_object(request, here.body_limit), here.hooks)
-    shape = await _shape(here, asked.model)
+    shape = await _shape(here, account, asked.model)
     secrets = await here.outbox.database.read(lambda tx: accounts.live_secrets(tx, account))
     id_ = here.ids.make(here.clock())
     sent = await here.samples.send(id_, asked.event, asked.url, shape, secrets, here.links)
     return Response(_told(sent), media_type="application/json")
 
 
-async def _shape(here: Service, model: str | None) -> Shape:
+async def _shape(here: Service, account: str, model: str | None) -> Shape:
     file = f"{here.links.base}/f/{unguessable(here.entropy)}/output.png"
     if model is None:
         return text_to_image(file)
-    known = await here.catalog.latest(model)
+    known = await here.catalog.latest(account, model)
     version = await here.outbox.database.read(lambda tx: versions.get(tx, known.id))
     schema = {} if version is None else json.decode(version.openapi_schema.encode())
     return of_model(known.model, known.id, schema, file)

@@ -12,17 +12,28 @@ from ringback.deliver.sample import Samples
 from ringback.rules.snapshot import Links
 from ringback.store.outbox import Outbox
 from ringback.store.signing_keys import Keyring
+from ringback.store.watchers import Watchers
 from ringback.words.ids import Entropy, PredictionIds
 
 
 class Runners(Protocol):
     """What the API tells whoever runs predictions in this process."""
 
-    def wake(self, version: str) -> None:
-        """There is a new prediction of this version."""
+    def wake(self, version: str, pool: str = "") -> None:
+        """There is a new prediction of this version, for the replicas of this pool."""
 
     def cancel(self, prediction_id: str) -> None:
         """A prediction has been canceled."""
+
+    def changed(self) -> None:
+        """Models or deployments have changed in the store: look again."""
+
+
+class Deadlines(Protocol):
+    """What the API tells whoever ends predictions at their deadline."""
+
+    def expect(self, deadline: int) -> None:
+        """There is a new deadline, microseconds since the epoch."""
 
 
 class Blobs(Protocol):
@@ -37,6 +48,8 @@ class Service:
     """Everything a handler needs.
 
     Attributes:
+        links: where this server is reached, as answers show it.
+        watchers: requests and streams that wait for predictions.
         overlap_s: how long a rotated secret or key goes on signing, seconds.
         keyring: the private keys that sign beside the secrets; None while v1a is off.
         resend_per_s: dead deliveries sent again at most, each second.
@@ -46,7 +59,10 @@ class Service:
     """
 
     outbox: Outbox
+    links: Links
     runners: Runners
+    deadlines: Deadlines
+    watchers: Watchers
     blobs: Blobs
     catalog: Catalog
     authenticator: Authenticator
@@ -61,8 +77,3 @@ class Service:
     resend_per_s: float
     body_limit: int
     in_flight: Callable[[], int]
-
-    @property
-    def links(self) -> Links:
-        """Where this server is reached."""
-        return self.outbox.links

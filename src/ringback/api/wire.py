@@ -13,6 +13,7 @@ from ringback.store.predictions import Webhook
 from ringback.words.errors import Invalid, InvalidField
 
 _KEYS = frozenset({"version", "input", "webhook", "webhook_events_filter", "webhook_completed", "stream"})
+_TRAINING_KEYS = frozenset({"destination", "input", "webhook", "webhook_events_filter", "webhook_completed"})
 _TEST_KEYS = frozenset({"url", "event", "model"})
 _EVENT_OPTIONS = ", ".join(f'"{event}"' for event in EVENTS)
 _FOR_EVER = 1 << 62
@@ -22,11 +23,12 @@ _MANY = 20
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """The body of a create request, checked but for the input, which only the version can check."""
+    """A create request (`body` as it came), checked but for the input, which only the version can check."""
 
     version: str | None
     input: dict[str, Any]
     webhook: Webhook | None
+    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,20 @@ def create(body: dict[str, Any], hooks: HookRules, *, with_version: bool) -> Cre
         faults.append(_type("stream", "boolean"))
     webhook = _webhook(body, hooks, faults)
     _raise(faults)
-    return Create(version if with_version else None, body["input"], webhook)
+    return Create(version if with_version else None, body["input"], webhook, body)
+
+
+def training(body: dict[str, Any], hooks: HookRules) -> tuple[str, Create]:
+    """Check the body that creates a training; give its destination and the rest.
+
+    Raises:
+        Invalid: with each fault.
+    """
+    faults = _unknown(body, _TRAINING_KEYS)
+    faults += _required(body, "destination", str, "string") + _required(body, "input", dict, "object")
+    webhook = _webhook(body, hooks, faults)
+    _raise(faults)
+    return body["destination"], Create(None, body["input"], webhook, body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 
@@ -47,8 +48,17 @@ def listen(listening: socket.socket) -> None:
     listening.listen(_BACKLOG)
 
 
-async def answer(app: object, listening: socket.socket, server: ServerConfig) -> None:
-    """Answer requests until a signal comes; a second one ends the waiting for those under way."""
+async def answer(
+    app: object, listening: socket.socket, server: ServerConfig, stopping: Callable[[], None]
+) -> None:
+    """Answer requests until a signal comes; a second one ends the waiting for those under way.
+
+    Args:
+        app: what answers (ASGI).
+        listening: the socket.
+        server: the settings.
+        stopping: called when the signal comes, before the requests under way are waited for.
+    """
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI application, in uvicorn's own words
         log_config=None,
@@ -68,6 +78,7 @@ async def answer(app: object, listening: socket.socket, server: ServerConfig) ->
     def stop() -> None:
         http.force_exit = http.should_exit
         http.should_exit = True
+        stopping()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

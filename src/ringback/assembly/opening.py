@@ -7,7 +7,7 @@ from ringback.api.figures import Figures
 from ringback.assembly.clock import resume
 from ringback.assembly.data import DataFolder
 from ringback.assembly.world import World
-from ringback.store import accounts
+from ringback.store import accounts, server_keys
 from ringback.store.database import Database
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.sqlite import Sqlite
@@ -28,6 +28,12 @@ async def opened(
         yield database
     finally:
         await database.close()
+
+
+async def server_key(database: Database, world: World, name: str) -> bytes:
+    """Give the server's own key of this name, made at its first use."""
+    made = world.entropy(32)
+    return await database.write(lambda tx: server_keys.key(tx, name, made))
 
 
 async def first_account(database: Database, world: World) -> str:

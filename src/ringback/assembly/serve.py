@@ -36,9 +36,11 @@ from ringback.rules.snapshot import Links
 from ringback.store.database import Database
 from ringback.store.outbox import Outbox
 from ringback.store.signing_keys import Keyring
+from ringback.store.watchers import Watchers
 from ringback.words.clock import SteadyClock
 from ringback.words.ids import PredictionIds, unguessable
 from ringback.words.signature import Signer
+from ringback.work.deadlines import Deadlines
 from ringback.work.files import FileStore
 from ringback.work.inputs import InputFiles, InputRules
 from ringback.work.run import Desk
@@ -65,8 +67,7 @@ async def serve(config: Config, world: World) -> None:
         stack.callback(data.close)
         socket = listening.bound(config.server)
         stack.callback(socket.close)
-        links = Links(listening.base_of(config.server, socket))
-        house = await _built(config, world, stack, data, links)
+        house = await _built(config, world, stack, data, listening.base_of(config.server, socket))
         app = _application(config, world, house)
         dispatching = asyncio.create_task(house.dispatcher.run())
         await house.worker.start()
@@ -74,9 +75,10 @@ async def serve(config: Config, world: World) -> None:
         gc.freeze()  # what is loaded by now stays: no collection needs to look at it again
         gc.set_threshold(_GC_THRESHOLD)
         listening.listen(socket)  # so that whoever reads the greeting can connect
-        greet(world.say, config.server, links, data, house.worker.served)
+        greet(world.say, config.server, house.outbox.links, data, house.worker.served)
         greet_token(world.say, made=token, given=world.token is not None)
-        await listening.answer(app, socket, config.server)
+        # Requests that wait for a prediction are answered at once then, and streams end.
+        await listening.answer(app, socket, config.server, stopping=house.watchers.close)
         log.info("stopping: running predictions may go on for %g s", config.server.drain_s)
         await house.worker.drain(config.server.drain_s)
         await house.dispatcher.drain(config.egress.timeout_s + EgressSettings().excerpt_s)
@@ -97,16 +99,19 @@ class _House:
     outbox: Outbox
     blobs: FileStore
     worker: Worker
+    deadlines: Deadlines
+    watchers: Watchers
 
 
 async def _built(
-    config: Config, world: World, stack: contextlib.AsyncExitStack, data: DataFolder, links: Links
+    config: Config, world: World, stack: contextlib.AsyncExitStack, data: DataFolder, base: str
 ) -> _House:
     """Make the parts, each on what stands already, and take over what a former server held."""
     clock = steady(world.clock, world.boot)
     figures = Figures(config.models, access=config.server.metrics)
     database = await stack.enter_async_context(opening.opened(data, clock, world, figures))
     account = await opening.first_account(database, world)
+    links = Links(base, await opening.server_key(database, world, "streams"))
     keyring = await delivering.keyring(config, database, clock, world)
     egress = delivering.egress(config, world)
     stack.push_async_callback(egress.close)
@@ -129,7 +134,8 @@ async def _built(
         keys=_keys(keyring),
     )
     throttle_us = int(config.webhooks.throttle_s * SECOND)
-    outbox = Outbox(database, dispatcher, throttle_us, links, figures.reached)
+    watchers = Watchers()
+    outbox = Outbox(database, dispatcher, throttle_us, links, figures.reached, watchers.changed)
     blobs = FileStore(data.files, world.entropy)
     inputs = InputFiles(InputRules(delivering.address_rules(config)), blobs, links)
     stack.push_async_callback(inputs.close)
@@ -137,17 +143,34 @@ async def _built(
     stack.push_async_callback(worker.drain, 0.0)
     await worker.load()
     await working.recover(database, holder, worker, blobs)
-    return _House(clock, figures, database, account, keyring, egress, dispatcher, outbox, blobs, worker)
+    deadlines = Deadlines(outbox, clock, worker.cancel)
+    await stack.enter_async_context(_beside(deadlines.run()))
+    return _House(
+        clock,
+        figures,
+        database,
+        account,
+        keyring,
+        egress,
+        dispatcher,
+        outbox,
+        blobs,
+        worker,
+        deadlines,
+        watchers,
+    )
 
 
 def _application(config: Config, world: World, house: _House) -> ASGIApp:
-    latest = [(item.model.name, item.model.version) for item in house.worker.served]
     return application(
         Service(
             outbox=house.outbox,
+            links=house.outbox.links,
+            deadlines=house.deadlines,
+            watchers=house.watchers,
             runners=house.worker,
             blobs=house.blobs,
-            catalog=Catalog(house.database, latest),
+            catalog=Catalog(house.database, world.monotonic),
             authenticator=Authenticator(
                 house.database, world.monotonic, account=house.account, accepted=world.token
             ),

@@ -10,6 +10,7 @@ from typing import Literal
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 Move = Literal["start", "succeed", "fail", "cancel"]
 Event = Literal["start", "output", "logs", "completed"]
+Kind = Literal["prediction", "training"]
 
 EVENTS: tuple[Event, ...] = ("start", "output", "logs", "completed")
 TERMINAL: frozenset[Status] = frozenset({"succeeded", "failed", "canceled"})

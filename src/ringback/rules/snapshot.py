@@ -5,6 +5,8 @@ without being parsed again. Fields and their order: Replicate's prediction objec
 (replicate.com/docs/reference/http#predictions.get), the superset that all three official clients accept.
 """
 
+import hashlib
+import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +15,7 @@ from functools import lru_cache
 import msgspec
 from msgspec import Struct
 
-from ringback.rules.prediction import Status, unmask
+from ringback.rules.prediction import Kind, Status, unmask
 
 Chunk = tuple[str, str]
 """A piece of output or logs: its kind (value, items or logs) and its data."""
@@ -27,9 +29,22 @@ class Links:
 
     Attributes:
         base: scheme, host and port (and path prefix), without a trailing slash.
+        key: makes stream URLs that nobody can guess; without one there are none.
     """
 
     base: str
+    key: bytes = b""
+
+    def stream(self, id_: str) -> str:
+        """Give the URL of a prediction's stream, which serves whoever has it.
+
+        It must not begin with /v1/files: the JavaScript client takes such a stream for one of files.
+        """
+        return f"{self.base}/stream/{id_}/{self.stream_key(id_)}"
+
+    def stream_key(self, id_: str) -> str:
+        """Give the part of a prediction's stream URL that can't be guessed: 128 bits of an HMAC."""
+        return hmac.new(self.key, b"stream " + id_.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 class Facts(Struct, frozen=True):
@@ -49,6 +64,9 @@ class Facts(Struct, frozen=True):
     webhook: str | None
     events: int
     data_removed: bool
+    kind: Kind = "prediction"
+    pool: str = ""
+    deadline: int | None = None
 
 
 @lru_cache(maxsize=64)
@@ -92,7 +110,6 @@ def render(facts: Facts, chunks: list[Chunk], links: Links) -> bytes:
         chunks: its chunks (kind, data) in order, up to the moment that is shown.
         links: where `urls` point.
     """
-    base = links.base
     parts = [
         b'{"id":"%s","model":%s,"version":"%s","input":%s,"logs":%s,"output":%s'
         % (
@@ -117,15 +134,29 @@ def render(facts: Facts, chunks: list[Chunk], links: Links) -> bytes:
             _time(facts.completed_at),
             facts.metrics.encode(),
         ),
+        _optional(facts),
         _webhook(facts),
-        b',"urls":{"cancel":%s,"get":%s,"web":%s}}'
-        % (
-            _text(f"{base}/v1/predictions/{facts.id}/cancel"),
-            _text(f"{base}/v1/predictions/{facts.id}"),
-            _text(f"{base}/p/{facts.id}"),
-        ),
+        _urls(facts, links),
     ]
     return b"".join(parts)
+
+
+def _optional(facts: Facts) -> bytes:
+    deadline = b"" if facts.deadline is None else b',"deadline":%s' % _time(facts.deadline)
+    _, is_deployed, deployment = facts.pool.partition("/")
+    return deadline + (b',"deployment":%s' % _text(deployment) if is_deployed else b"")
+
+
+def _urls(facts: Facts, links: Links) -> bytes:
+    own = f"{links.base}/v1/{facts.kind}s/{facts.id}"
+    text = b',"urls":{"cancel":%s,"get":%s,"web":%s' % (
+        _text(f"{own}/cancel"),
+        _text(own),
+        _text(f"{links.base}/p/{facts.id}"),
+    )
+    if links.key and facts.kind == "prediction":
+        return text + b',"stream":%s}}' % _text(links.stream(facts.id))
+    return text + b"}}"
 
 
 def _webhook(facts: Facts) -> bytes:

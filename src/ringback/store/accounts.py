@@ -23,6 +23,24 @@ async def create(tx: Tx, *, id: str, username: str, secret_id: str, secret: str)
     await tx.run(Q["add_secret"], secret_id, id, secret, tx.now)
 
 
+async def username(tx: Tx, account: str) -> str:
+    """Give an account's username.
+
+    Raises:
+        LookupError: there is no such account.
+    """
+    row = await tx.row(Q["username"], account)
+    if row is None:
+        raise LookupError(account)
+    return str(row[0])
+
+
+async def of_username(tx: Tx, username: str) -> str | None:
+    """Give the account of this username, in whatever case it is written, or None."""
+    row = await tx.row(Q["of_username"], username)
+    return None if row is None else str(row[0])
+
+
 async def of_token(tx: Tx, digest: str) -> str | None:
     """Give the account whose live token has this digest."""
     row = await tx.row(Q["token"], digest)

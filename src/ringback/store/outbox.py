@@ -14,7 +14,7 @@ from ringback.rules.prediction import Status
 from ringback.rules.snapshot import Links
 from ringback.store.database import Database, Tx
 from ringback.store.lanes import NOTHING, Owed, Telling
-from ringback.store.predictions import Change
+from ringback.store.runs import Change
 
 
 class Reservation(Protocol):
@@ -49,6 +49,7 @@ class Outbox:
         window_us: the throttle window, microseconds.
         links: where a snapshot's `urls` point.
         reached: told of the model and the status of each prediction that a change has ended.
+        changed: told of the id of each prediction that has changed, and whether it has ended.
     """
 
     database: Database
@@ -56,6 +57,7 @@ class Outbox:
     window_us: int
     links: Links
     reached: Callable[[str, Status], None] = lambda _model, _status: None
+    changed: Callable[[str, bool], None] = lambda _id, _ended: None
 
     async def change(self, target: Target | None, verb: Callable[[Tx, Telling], Awaitable[Change]]) -> Change:
         """Run `verb` in a transaction; a lane that it makes due at once is granted to the dispatcher.
@@ -86,6 +88,8 @@ class Outbox:
                 reservation.use(owed)
             else:
                 self.dispatch.expect(owed, target)
+        if change.id:
+            self.changed(change.id, change.reached is not None)
         if change.reached is not None:
             self.reached(*change.reached)
         return change

@@ -12,6 +12,8 @@ from ringback.rules.snapshot import Facts
 from ringback.store.database import Row, Tx, queries
 
 Q = queries("subjects")
+_FACTS = len(Facts.__struct_fields__)
+"""Columns that make the facts; they come first."""
 
 
 @cache
@@ -61,11 +63,11 @@ class Subject(Struct, frozen=True):
 def _subject(row: Row | None) -> Subject | None:
     if row is None:
         return None
-    account, origin, endpoint, special, sequence, *lane_columns = row[14:]
+    account, origin, endpoint, special, sequence, *lane_columns = row[_FACTS:]
     last_number, window_until, not_before, held, fence = lane_columns
     lane = Lane((), last_number or 0, window_until or 0, not_before or 0, bool(held))
     target = None if origin is None else Target(origin, endpoint_key(account, endpoint))
-    return Subject(Facts(*row[:14]), account, target, bool(special), sequence or 0, lane, fence)
+    return Subject(Facts(*row[:_FACTS]), account, target, bool(special), sequence or 0, lane, fence)
 
 
 async def held(tx: Tx, hold: Hold) -> Subject | None:

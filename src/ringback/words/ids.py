@@ -12,6 +12,9 @@ from collections.abc import Callable
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _RANDOM_BITS = 80
+LOWEST_ID, HIGHEST_ID = "0" * 26, "z" * 26
+"""No prediction has these; all are between them."""
+
 PREDICTION_ID = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")
 _EVENT_ID = re.compile(r"evt_([0-9a-hjkmnp-tv-z]{26})_([1-9][0-9]*)")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from ringback.rules.prediction import Move
 from ringback.runner.protocol import ProtocolError
-from ringback.store import predictions
+from ringback.store import runs
 from ringback.store.lanes import Telling
-from ringback.store.predictions import Claim
+from ringback.store.runs import Claim
 from ringback.words import json
 from ringback.words.errors import Unavailable
 from ringback.work.files import no_room
@@ -174,7 +174,7 @@ class Replica:
         telling = Telling(outbox.window_us, outbox.links)
         with contextlib.suppress(Unavailable):
             while await outbox.database.write(
-                lambda tx: predictions.fail_unserved(tx, self.version, reason, telling, _UNSERVED_BATCH)
+                lambda tx: runs.fail_unserved(tx, self.version, "", reason, telling, _UNSERVED_BATCH)
             ):
                 pass
             outbox.dispatch.wake()
@@ -197,7 +197,7 @@ class Replica:
         if room * 2 <= ahead(self._average) and here:
             return True  # half empty is early enough, and makes for fewer and larger claims
         claims = await self._desk.outbox.database.write(
-            lambda tx: predictions.claim(tx, self.version, self._holder, room)
+            lambda tx: runs.claim(tx, self.version, "", self._holder, room)
         )
         for claim in claims:
             self._begin(claim)
@@ -345,7 +345,7 @@ class Replica:
         while True:
             try:
                 await outbox.database.write(
-                    lambda tx: predictions.hand_back(tx, holds, telling, self._settings.rerun)
+                    lambda tx: runs.hand_back(tx, holds, telling, self._settings.rerun)
                 )
             except Unavailable:
                 if self._draining:

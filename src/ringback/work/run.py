@@ -13,11 +13,11 @@ from pathlib import Path
 from ringback.rules.prediction import Move, mask
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.store import files as file_rows
-from ringback.store import predictions
+from ringback.store import runs
 from ringback.store.database import Tx
 from ringback.store.lanes import Telling
 from ringback.store.outbox import Outbox
-from ringback.store.predictions import Change, Claim, Ending, NewChunk
+from ringback.store.runs import Change, Claim, Ending, NewChunk
 from ringback.words.errors import Unavailable
 from ringback.words.json import canonical
 from ringback.work.files import FileStore, Incoming, Stored, no_room, sync
@@ -199,7 +199,7 @@ class PredictionRun:
 
         async def verb(tx: Tx, telling: Telling) -> Change:
             await self._add_files(tx, stored)
-            return await predictions.advance(
+            return await runs.advance(
                 tx, self.claim.hold, started=started, chunks=chunks, telling=telling
             )
 
@@ -228,7 +228,7 @@ class PredictionRun:
 
         async def verb(tx: Tx, telling: Telling) -> Change:
             await self._add_files(tx, stored)
-            return await predictions.end(tx, self.claim.hold, ending, telling)
+            return await runs.end(tx, self.claim.hold, ending, telling)
 
         await self._change(self.claim.events, verb)
         if self._incoming is not None:

@@ -12,7 +12,8 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ringback.store import predictions, versions
+from ringback.store import models, runs, versions
+from ringback.store.database import Tx
 from ringback.store.lanes import Telling
 from ringback.store.versions import Version
 from ringback.words.errors import SetupError, Unavailable
@@ -102,11 +103,8 @@ class Worker:
             except RunnerError as error:
                 replica.stop()
                 raise SetupError(f"model {model.name}: {error}") from None
-            await self._desk.outbox.database.write(
-                lambda tx, model=model, schema=schema: versions.register(  # type: ignore[misc] # bound now
-                    tx, model.version, model.name, model.entry, schema, model.sources
-                )
-            )
+            await self._desk.outbox.database.write(functools.partial(_register, model=model, schema=schema))
+        await self._desk.outbox.database.write(lambda tx: models.retire(tx, self._by_name))
 
     async def _patiently(self, replica: Replica) -> dict[str, object]:
         """Load a model, saying so if it takes its time."""
@@ -123,7 +121,7 @@ class Worker:
         outbox = self._desk.outbox
         telling = Telling(outbox.window_us, outbox.links)
         counts = await outbox.database.write(
-            lambda tx: predictions.recover(tx, self._holder, policies, telling)
+            lambda tx: runs.recover(tx, self._holder, policies, telling)
         )
         if any(counts.values()):
             log.info(
@@ -137,7 +135,7 @@ class Worker:
         """Begin to serve, the versions of earlier configurations that have predictions waiting too."""
         for replica in list(self._replicas.values()):
             self._spawn(replica.serve())
-        for version in await self._desk.outbox.database.read(predictions.queued_versions):
+        for version, _ in await self._desk.outbox.database.read(runs.waiting):
             if version not in self._served:
                 self._spawn(self._keep_serving(version))
 
@@ -156,7 +154,7 @@ class Worker:
             self._kept_now.discard(version)
 
     async def _waited_for(self, version: str) -> bool:
-        return version in await self._desk.outbox.database.read(predictions.queued_versions)
+        return (version, "") in await self._desk.outbox.database.read(runs.waiting)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -245,14 +243,17 @@ class Worker:
         while failed and not self._draining:
             try:
                 failed = await outbox.database.write(
-                    lambda tx: predictions.fail_unserved(tx, version, reason, telling, _BATCH)
+                    lambda tx: runs.fail_unserved(tx, version, "", reason, telling, _BATCH)
                 )
             except Unavailable:
                 await asyncio.sleep(_STORE_RETRY_S)
             else:
                 outbox.dispatch.wake()
 
-    def wake(self, version: str) -> None:
+    def changed(self) -> None:
+        """Models or deployments have changed in the store: look again."""
+
+    def wake(self, version: str, pool: str = "") -> None:  # noqa: ARG002 - pools come
         """There is a new prediction of this version."""
         replica = self._replicas.get(version)
         if replica is not None:
@@ -274,3 +275,8 @@ class Worker:
             await asyncio.wait(self._tasks, timeout=grace_s)
         for task in self._tasks:
             task.cancel()
+
+
+async def _register(tx: Tx, model: Model, schema: str) -> None:
+    await versions.register(tx, model.version, model.name, model.entry, schema, model.sources)
+    await models.register(tx, model.name, "configuration")

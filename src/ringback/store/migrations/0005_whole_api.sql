@@ -6,8 +6,8 @@ ALTER TABLE predictions ADD COLUMN pool TEXT NOT NULL DEFAULT '';   -- whose rep
 ALTER TABLE predictions ADD COLUMN deadline BIGINT;     -- it is canceled then
 ALTER TABLE predictions ADD COLUMN destination TEXT;    -- of a training: the model that gets the new version
 ALTER TABLE predictions ADD COLUMN streamed BOOLEAN NOT NULL DEFAULT FALSE; -- somebody has been sent output or logs
-DROP INDEX predictions_account;
-CREATE INDEX predictions_account ON predictions (account_id, kind, id);
+CREATE INDEX predictions_trainings ON predictions (account_id, id) WHERE kind = 'training';
+CREATE INDEX predictions_web ON predictions (account_id, id) WHERE source = 'web';
 DROP INDEX predictions_open;
 CREATE INDEX predictions_open ON predictions (version_id, pool, id) WHERE status IN ('starting', 'processing');
 CREATE INDEX predictions_deadline ON predictions (deadline)
@@ -83,8 +83,10 @@ CREATE INDEX uploads_account ON uploads (account_id, id) WHERE prediction_id IS 
 CREATE INDEX uploads_expiry ON uploads (expires_at) WHERE expires_at IS NOT NULL;
 
 ALTER TABLE versions ADD COLUMN train TEXT NOT NULL DEFAULT '';     -- file.py:function of its trainings, if it has them
-ALTER TABLE versions ADD COLUMN weights TEXT NOT NULL DEFAULT '';   -- made by a training: the URL of its weights
+ALTER TABLE versions ADD COLUMN weights TEXT NOT NULL DEFAULT '';   -- made by a training: the file of its weights, id/name
 ALTER TABLE versions ADD COLUMN removed BOOLEAN NOT NULL DEFAULT FALSE; -- deleted over the API
+DROP INDEX versions_model;
+CREATE INDEX versions_model ON versions (model, registered_at, id) WHERE NOT removed;
 
 ALTER TABLE tokens ADD COLUMN id TEXT NOT NULL DEFAULT '';          -- what it is called by, once it is made
 ALTER TABLE tokens ADD COLUMN hint TEXT NOT NULL DEFAULT '';        -- its first characters, to tell it from others

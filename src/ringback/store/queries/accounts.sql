@@ -1,6 +1,12 @@
 -- name: default
 SELECT id FROM accounts ORDER BY created_at, id LIMIT 1;
 
+-- name: username
+SELECT username FROM accounts WHERE id = $1;
+
+-- name: of_username
+SELECT id FROM accounts WHERE lower(username) = lower($1);
+
 -- name: create
 INSERT INTO accounts (id, username, created_at) VALUES ($1, $2, $3);
 

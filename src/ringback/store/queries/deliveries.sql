@@ -16,7 +16,8 @@ UPDATE deliveries SET status = 'superseded', settled_at = $3, body = NULL WHERE 
 -- name: head
 SELECT d.number, d.event, d.snapshot, d.upto, d.attempts, d.body,
        p.id, p.model, p.version_id, p.status, p.input, p.source, p.created_at, p.started_at, p.completed_at,
-       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.account_id, p.origin, p.endpoint, d.asked_at IS NOT NULL
+       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.kind, p.pool, p.deadline,
+       p.account_id, p.origin, p.endpoint, d.asked_at IS NOT NULL
 FROM deliveries d JOIN predictions p ON p.id = d.prediction_id
 WHERE d.prediction_id = $1 AND d.status = 'pending' ORDER BY d.number LIMIT 1;
 

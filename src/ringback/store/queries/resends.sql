@@ -1,7 +1,8 @@
 -- name: get
 SELECT d.status, d.snapshot, d.upto, d.attempts, d.digest, d.body,
        p.id, p.model, p.version_id, p.status, p.input, p.source, p.created_at, p.started_at, p.completed_at,
-       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.origin, p.endpoint
+       p.error, p.metrics, p.webhook, p.events, p.data_removed, p.kind, p.pool, p.deadline,
+       p.origin, p.endpoint
 FROM deliveries d JOIN predictions p ON p.id = d.prediction_id
 WHERE d.prediction_id = $1 AND d.number = $2 AND p.account_id = $3;
 
