@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from api.shop import open_shop
 from support.receiver import Receiver, receiving
 from support.server import Server, model, serving
 
@@ -22,6 +23,7 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         model("test/echo", "echo"),
         f"test/picture={MODELS / 'picture'}",
         f"test/patient={MODELS / 'patient'}",
+        f"test/gated={MODELS / 'gated'}",
         f"test/spelling={MODELS / 'spelling'}",
         f"test/unfit={MODELS / 'unfit'}",
         "--config",
@@ -31,6 +33,14 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
         yield server
         assert "Traceback" not in server.log()
         assert server.process.poll() is None
+
+
+@pytest.fixture(scope="module")
+def database(server: Server) -> Path:
+    """The database of the server."""
+    arguments = server.process.args
+    assert isinstance(arguments, list)
+    return Path(str(arguments[arguments.index("--data") + 1])) / "ringback.sqlite"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -44,3 +54,10 @@ async def version(server: Server) -> str:
     """The id of test/echo's version."""
     created = await server.create("test/echo", {"text": "hi"})
     return str(created["version"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """One server with two accounts for all tests of a module."""
+    async with open_shop(tmp_path_factory.mktemp("shop")) as server:
+        yield server

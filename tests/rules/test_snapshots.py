@@ -159,3 +159,39 @@ def test_a_timestamp_is_rfc_3339_to_the_microsecond(us: int) -> None:
     back = datetime.fromisoformat(shown)
     assert back.tzinfo == UTC
     assert (int(back.replace(microsecond=0).timestamp()) * 1_000_000 + back.microsecond) == us
+
+
+def urls(shown: Any) -> set[str]:
+    return set(shown["urls"])
+
+
+def test_a_server_with_a_key_gives_a_stream_url_that_the_key_makes() -> None:
+    keyed = Links("https://ringback.example", b"k" * 32)
+    shown = stdlib_json.loads(render(facts(), [], keyed))
+    assert shown["urls"]["stream"] == f"https://ringback.example/stream/{ID}/{keyed.stream_key(ID)}"
+    assert len(keyed.stream_key(ID)) == 32
+    assert keyed.stream_key(ID) != Links("https://ringback.example", b"l" * 32).stream_key(ID)
+    assert keyed.stream_key(ID) != keyed.stream_key(f"{ID[:-1]}0")
+
+
+def test_without_a_key_there_is_no_stream_rather_than_null() -> None:
+    # The older Python client fails on a URL that is null.
+    assert urls(stdlib_json.loads(render(facts(), [], LINKS))) == {"cancel", "get", "web"}
+
+
+def test_a_training_has_its_own_urls_and_no_stream() -> None:
+    shown = stdlib_json.loads(render(facts(kind="training", pool="train"), [], Links("http://x", b"k")))
+    assert shown["urls"] == {
+        "cancel": f"http://x/v1/trainings/{ID}/cancel",
+        "get": f"http://x/v1/trainings/{ID}",
+        "web": f"http://x/p/{ID}",
+    }
+    assert "deployment" not in shown
+
+
+def test_deadline_and_deployment_are_shown_only_where_there_are_any() -> None:
+    plain = stdlib_json.loads(render(facts(), [], LINKS))
+    assert not {"deadline", "deployment"} & set(plain)
+    shown = stdlib_json.loads(render(facts(pool="acme/fast", deadline=1_713_784_515_329_000), [], LINKS))
+    assert shown["deployment"] == "fast"
+    assert shown["deadline"] == shown["created_at"] == "2024-04-22T11:15:15.329000Z"

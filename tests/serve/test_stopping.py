@@ -138,3 +138,24 @@ async def test_a_server_that_is_stopping_takes_no_more_requests(tmp_path: Path, 
             await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         gate.open()
         assert await server.stopped() == 0
+
+
+async def test_requests_that_wait_and_streams_do_not_hold_it_up(tmp_path: Path, gate: Gate) -> None:
+    async with stopping(tmp_path, drain_s=30.0) as server:
+        body = {"version": "test/gate", "input": gate.input}
+        waiting = asyncio.create_task(
+            server.call("POST", "/v1/predictions", body, headers={"prefer": "wait"})
+        )
+        await gate.arrived()
+        _, page = await server.call("GET", "/v1/predictions")
+        async with server.session.get(page["results"][0]["urls"]["stream"]) as stream:
+            assert await stream.content.readline() == b": hi\n"
+            await asyncio.to_thread(terminate, server)
+            # Both are answered while the prediction still runs: the gate is shut.
+            status, answered = await waiting
+            rest = await stream.content.read()
+        assert (status, answered["status"]) == (201, "starting")
+        assert b"event: done" not in rest
+        gate.open()
+        assert await server.stopped() == 0
+    assert stored(tmp_path, "SELECT status FROM predictions") == [("succeeded",)]

@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from ringback.rules.prediction import INTERRUPTED
-from ringback.store import deliveries, predictions, runs, settlements
+from ringback.store import deliveries, predictions, runs, settlements, streams
 from ringback.store.runs import LOST, Ending
 from store.world import ACCOUNT, BROKEN, MODEL, OK, World, hook
 
@@ -210,3 +210,23 @@ async def test_recovery_leaves_lanes_that_wait_for_their_time_alone(world: World
     before = await world.dump()
     assert await world.database.write(lambda tx: settlements.recover(tx, "dispatcher_2")) == 0
     assert await world.dump() == before
+
+
+async def test_what_was_streamed_to_somebody_is_not_silently_begun_anew(world: World) -> None:
+    hold = await world.running(hook())
+    await world.settle(await world.head(), OK)
+    await world.advance(hold, ("items", "[1]"))
+    assert await world.database.write(lambda tx: streams.mark(tx, hold.id, hold.run))
+    assert await recover(world) == {"release": 0, "again": 0, "fail": 1}
+    assert await chunks(world, hold.id) == [("items", "[1]")]
+
+
+async def test_a_stream_of_an_earlier_run_can_mark_nothing(world: World) -> None:
+    hold = await world.running(hook())
+    await world.advance(hold, ("items", "[1]"))
+    await recover(world)
+    await world.claim(holder="worker_2")
+    assert not await world.database.write(lambda tx: streams.mark(tx, hold.id, hold.run))
+    found = await world.database.read(lambda tx: streams.since(tx, hold.id, 1, 10))
+    assert found is not None
+    assert (found.run, found.streamed, found.chunks) == (hold.run + 1, False, [])

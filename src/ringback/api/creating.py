@@ -3,6 +3,7 @@
 import functools
 import hashlib
 
+import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
@@ -83,7 +84,8 @@ async def _new(here: Service, account: str, version: Known, wanted: wire.Create,
 
 
 def _digest(request: Request, wanted: wire.Create) -> str:
-    return hashlib.sha256(request.url.path.encode() + b"\0" + canonical(wanted.body)).hexdigest()
+    body = msgspec.json.encode(wanted.body, order="deterministic")
+    return hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
 
 
 async def _answer(here: Service, account: str, made: Created, headers: Asked) -> Response:

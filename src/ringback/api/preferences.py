@@ -58,7 +58,7 @@ def asked(request: Request) -> Asked:
 
 
 def _wait(preferences: list[str]) -> tuple[str, float | None]:
-    """Read `Prefer`: `wait`, or `wait=n` in seconds (replicate.com/docs/reference/http#predictions.create)."""
+    """Read `Prefer`: `wait` or `wait=n`, in seconds (replicate.com/docs/reference/http#predictions.create)."""
     for preference in re.split("[,;]", ",".join(preferences)):
         match = _WAIT.fullmatch(preference.strip().lower().replace(" ", ""))
         if match is not None:
