@@ -60,6 +60,7 @@ class Stream:
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self.answer = answer
+        self.comments: list[str] = []
 
     async def next(self) -> Sent | None:
         """Give the next event, or None at the end of the stream."""
@@ -72,6 +73,8 @@ class Stream:
                 id_ = value
             elif field == "data":
                 data.append(value)
+            elif not field and value:
+                self.comments.append(value)
             elif not field and data:
                 return Sent(event, "\n".join(data), id_)
         return None

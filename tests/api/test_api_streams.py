@@ -34,6 +34,7 @@ async def test_each_output_comes_as_soon_as_it_is_yielded_and_done_ends_it(
             assert event.id
         gate.finish()
         assert pairs(await stream.rest()) == [("done", "{}")]
+        assert stream.comments == ["hi"]  # none that says that nothing came for 10 s: it was told of each
 
 
 async def test_a_late_one_hears_everything_from_the_beginning(server: Server, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ NAMES = frozenset({"x"})
 async def files(tmp_path: Path) -> AsyncIterator[InputFiles]:
     folder = tmp_path / "files"
     rules = InputRules(AddressRules(allow_loopback=True, allowed=(ip_network("127.0.0.0/8"),)))
-    made = InputFiles(rules, FileStore(folder, os.urandom), Links(BASE))
+    sent = Sent(database, local(tmp_path / "uploads"))
+    made = InputFiles(rules, FileStore(folder, os.urandom), Links(BASE), sent)
     (folder / ID[:2]).mkdir()
     (folder / ID[:2] / ID).write_bytes(b"mine")
     yield made
@@ -50,7 +51,7 @@ async def site(answer: Callable[[web.Request], web.StreamResponse]) -> AsyncIter
 
 
 async def content(files: InputFiles, url: str) -> bytes:
-    fetched = await files.fetch({"x": url}, NAMES)
+    fetched = await files.fetch({"x": url}, NAMES, "acct_1")
     try:
         return fetched[0].file.read()
     finally:
@@ -59,7 +60,7 @@ async def content(files: InputFiles, url: str) -> bytes:
 
 async def refusal(files: InputFiles, url: str) -> str:
     with pytest.raises(InputError) as refused:
-        await files.fetch({"x": url}, NAMES)
+        await files.fetch({"x": url}, NAMES, "acct_1")
     return str(refused.value)
 
 

@@ -1,5 +1,7 @@
 """Sending again: the same id and bytes, a window of its own, never backwards unless it is forced."""
 
+from dataclasses import replace
+
 import pytest
 
 from ringback.rules.attempt import Result
@@ -231,6 +233,12 @@ async def test_what_can_not_be_made_into_the_same_bytes_again_is_gone(world: Wor
     with pytest.raises(Gone, match="same bytes"):
         await again(world, first.prediction_id, links=ELSEWHERE)
     assert await world.dump() == before
+
+
+async def test_what_was_sent_before_there_were_streams_is_sent_with_the_same_bytes(world: World) -> None:
+    first = await sent(world, OK)  # rendered without a key, so without a stream's URL
+    await again(world, first.prediction_id, links=replace(LINKS, key=b"k" * 32))
+    assert (await world.head()).body == first.body
 
 
 async def test_a_dead_one_has_kept_its_bytes_whatever_the_public_url_is_now(world: World) -> None:
