@@ -2,19 +2,22 @@
 
 import functools
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ringback.api import waiting, wire
+from ringback.api import input_files, waiting, wire
 from ringback.api.catalog import Known
+from ringback.api.input_files import UsedFile
 from ringback.api.preferences import Asked, asked
 from ringback.api.service import Service
 from ringback.rules.prediction import TERMINAL, Kind
 from ringback.rules.snapshot import render
 from ringback.store import predictions
+from ringback.store.database import Tx
 from ringback.store.predictions import Created, Idempotency, New
 from ringback.words.json import canonical
 
@@ -57,9 +60,9 @@ async def create(
         else await here.outbox.database.read(lambda tx: predictions.replayed(tx, account, same))
     )
     if made is None:
-        new = await _new(here, account, version, wanted, headers)
+        new, files = await _new(here, account, version, wanted, headers)
         new = replace(new, pool=pool, kind=kind, destination=destination, idempotency=same)
-        made = await here.outbox.database.write(functools.partial(predictions.create, new=new))
+        made = await here.outbox.database.write(functools.partial(_create, new=new, files=files))
         if not made.replayed:
             here.figures.created(version.model)
             here.runners.wake(version.id, pool)
@@ -68,19 +71,31 @@ async def create(
     return await _answer(here, account, made, headers)
 
 
-async def _new(here: Service, account: str, version: Known, wanted: wire.Create, headers: Asked) -> New:
+async def _create(tx: Tx, *, new: New, files: Sequence[UsedFile]) -> Created:
+    made = await predictions.create(tx, new)
+    if not made.replayed:
+        await input_files.keep(tx, new.account, files)
+    return made
+
+
+async def _new(
+    here: Service, account: str, version: Known, wanted: wire.Create, headers: Asked
+) -> tuple[New, Sequence[UsedFile]]:
     version.schema.check(wanted.input)
     now = here.clock()
+    id_ = here.ids.make(now)
+    input_, files = await input_files.prepared(here, account, id_, wanted.input, version.schema.properties)
     after = headers.cancel_after_us
-    return New(
-        here.ids.make(now),
+    new = New(
+        id_,
         account,
         version.id,
         version.model,
-        canonical(wanted.input).decode(),
+        canonical(input_).decode(),
         wanted.webhook,
         deadline=None if after is None else now + after,
     )
+    return new, files
 
 
 def _digest(request: Request, wanted: wire.Create) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from ringback.api.files import inlined
 from ringback.api.service import Service
 from ringback.rules.prediction import TERMINAL
 from ringback.rules.snapshot import Chunk, Facts, render
@@ -29,5 +30,8 @@ async def for_end(here: Service, account: str, id_: str, seconds: float) -> tupl
 
 
 async def shown(here: Service, facts: Facts, chunks: list[Chunk]) -> bytes:
-    """Render a prediction that was waited for."""
-    return render(facts, chunks, here.links)
+    """Render a prediction that was waited for, its output files as the clients can use them.
+
+    A training's weights remain a URL: nobody looks at them as an image.
+    """
+    return render(facts, chunks if facts.kind == "training" else await inlined(here, chunks), here.links)

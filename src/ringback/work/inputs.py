@@ -23,10 +23,13 @@ from yarl import URL
 
 from ringback.net.guard import guarded_connector, refused_address
 from ringback.rules.address import AddressRules
+from ringback.rules.file_url import file_id, is_below
 from ringback.rules.snapshot import Links
 from ringback.rules.url import redacted
 from ringback.runner.protocol import FILE_KEY, PIECE, InputFile
+from ringback.words.errors import Unavailable
 from ringback.work.files import FileStore
+from ringback.work.uploads import Sent
 
 _PIECE = 1 << 16
 _OK = 200
@@ -73,9 +76,13 @@ class Fetched:
 
 
 def file_inputs(openapi_schema: dict[str, Any]) -> frozenset[str]:
-    """Give the names of the inputs that are files, or lists of files, by a version's OpenAPI document."""
+    """Give the names of the inputs that are files, or lists of files, by what a child says of itself."""
     schemas = openapi_schema.get("components", {}).get("schemas", {})
-    properties = schemas.get("Input", {}).get("properties", {})
+    return file_properties((schemas.get("Input") or schemas.get("TrainingInput", {})).get("properties", {}))
+
+
+def file_properties(properties: dict[str, Any]) -> frozenset[str]:
+    """Give the names of the inputs that are files, or lists of files, by their schemas."""
     return frozenset(name for name, schema in properties.items() if _is_file(schema))
 
 
@@ -103,10 +110,15 @@ def _is_url(value: Any) -> bool:
 class InputFiles:
     """Fetches input files."""
 
-    def __init__(self, rules: InputRules, store: FileStore, links: Links) -> None:
-        """Take the limits, and where our own output files are. Call it in a running loop."""
+    def __init__(self, rules: InputRules, store: FileStore, links: Links, sent: Sent) -> None:
+        """Take the limits, and where our own files are: outputs, and what people have sent.
+
+        Call it in a running loop.
+        """
         self._rules = rules
         self._store = store
+        self._sent = sent
+        self._base = links.base
         self._own = f"{links.base}/f/"
         self._session = ClientSession(
             connector=guarded_connector(rules.addresses),
@@ -119,8 +131,13 @@ class InputFiles:
         """Close all connections."""
         await self._session.close()
 
-    async def fetch(self, input_: dict[str, Any], names: frozenset[str]) -> list[Fetched]:
+    async def fetch(self, input_: dict[str, Any], names: frozenset[str], account: str) -> list[Fetched]:
         """Fetch the files of an input, and put markers in place of their URLs.
+
+        Args:
+            input_: the input, which is changed.
+            names: those of it that are files.
+            account: whose prediction it is: only its own files are given to it.
 
         Raises:
             InputError: one can't be had; says which and why.
@@ -130,26 +147,45 @@ class InputFiles:
             for name in sorted(names & input_.keys()):
                 value = input_[name]
                 if isinstance(value, list):
-                    input_[name] = [await self._replaced(item, name, fetched) for item in value]
+                    input_[name] = [await self._replaced(item, name, fetched, account) for item in value]
                 else:
-                    input_[name] = await self._replaced(value, name, fetched)
+                    input_[name] = await self._replaced(value, name, fetched, account)
         except BaseException:
             close(fetched)
             raise
         return fetched
 
-    async def _replaced(self, value: Any, name: str, fetched: list[Fetched]) -> Any:
+    async def _replaced(self, value: Any, name: str, fetched: list[Fetched], account: str) -> Any:
         if not isinstance(value, str) or not _is_url(value):
             return value
+        number = len(fetched)
+        fetched.append(Fetched(number, *await self._opened(value, name, account)))
+        return {FILE_KEY: number}
+
+    async def _opened(self, url: str, name: str, account: str) -> tuple[str, IO[bytes]]:
+        """Give a file's own name and its bytes."""
         try:
-            path = urlsplit(value).path
+            path = urlsplit(url).path
         except ValueError:
             raise _unusable(name) from None
-        is_own = value.startswith(self._own)
-        file = self._own_file(value, name) if is_own else await self._download(value, name)
-        number = len(fetched)
-        fetched.append(Fetched(number, unquote(path).rpartition("/")[2] or "file", file))
-        return {FILE_KEY: number}
+        sent = await self._sent_file(url, name, account)
+        if sent is not None:
+            return sent
+        file = self._own_file(url, name) if url.startswith(self._own) else await self._download(url, name)
+        return unquote(path).rpartition("/")[2] or "file", file
+
+    async def _sent_file(self, url: str, name: str, account: str) -> tuple[str, IO[bytes]] | None:
+        """Open a file that this account has sent; None if the URL is not one of ours."""
+        id_ = file_id(url)
+        if id_ is None:
+            return None
+        try:
+            found = await self._sent.fetch(account, id_)
+        except (Unavailable, OSError) as error:
+            raise InputError(f"input '{name}': the file can't be read here now: {error}") from error
+        if found is None and is_below(url, self._base):
+            raise InputError(f"input '{name}': there is no such file here any more")
+        return found
 
     def _own_file(self, url: str, name: str) -> IO[bytes]:
         id_ = url.removeprefix(self._own).partition("/")[0]
