@@ -3,6 +3,7 @@
 import asyncio
 import io
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,8 @@ class Folder:
                 (digest(STRANGER),),
             )
 
-    async def until_blobs(self, server: Server, wanted: list[str]) -> None:
-        """Wait until these files are there and no others; the server is asked something in between."""
+    async def until(self, server: Server, holds: Callable[[list[str]], bool]) -> None:
+        """Wait until `holds` of the names below uploads/; the server is asked something in between."""
         async with asyncio.timeout(20):
-            while self.blobs() != wanted:
+            while not holds(self.blobs()):
                 await server.call("GET", "/health")

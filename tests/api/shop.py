@@ -109,3 +109,10 @@ async def open_shop(folder: Path, *more: str) -> AsyncIterator[Server]:
         yield server
         assert "Traceback" not in server.log()
         assert server.process.poll() is None
+
+
+def data_of(server: Server) -> Path:
+    """The data folder of a server."""
+    arguments = server.process.args
+    assert isinstance(arguments, list)
+    return Path(str(arguments[arguments.index("--data") + 1]))

@@ -57,13 +57,14 @@ async def test_a_deployment_is_its_first_release(shop: Server) -> None:
 async def test_each_change_of_value_is_a_release(shop: Server) -> None:
     await made(shop, "growing", max_instances=2)
     latest = (await ask(shop, "GET", "/v1/models/test/echo")).json["latest_version"]["id"]
-    for number, change, version, instances in [
+    changes: list[tuple[int, dict[str, Any], str, tuple[int, int]]] = [
         (2, {"max_instances": 3}, OLD, (0, 3)),
         (2, {"max_instances": 3, "hardware": "cpu"}, OLD, (0, 3)),
         (2, {}, OLD, (0, 3)),
         (3, {"min_instances": 2, "version": latest}, latest, (2, 3)),
         (4, {"min_instances": 0}, latest, (0, 3)),
-    ]:
+    ]
+    for number, change, version, instances in changes:
         answer = await patch(shop, "growing", change)
         release = answer.json["current_release"]
         assert answer.status == 200
@@ -88,7 +89,9 @@ async def test_each_change_of_value_is_a_release(shop: Server) -> None:
         ({"max_instances": "1"}, "invalid_type", "max_instances"),
         ({"min_instances": 3, "max_instances": 2}, "number_lte", "min_instances"),
         ({"hardware": "gpu-of-dreams"}, "enum", "hardware"),
-        ({"hardware": None}, "invalid_type", ""),
+        ({"hardware": None}, "invalid_type", "hardware"),
+        ({"name": ""}, "pattern", "name"),
+        ({"model": None}, "invalid_type", "model"),
         ({"version": 7}, "invalid_type", "version"),
         ({"owner": "ringback"}, "additional_property_not_allowed", ""),
     ],

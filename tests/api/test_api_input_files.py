@@ -166,7 +166,7 @@ async def test_what_was_taken_out_of_an_input_that_is_refused_goes_away_by_itsel
 ) -> None:
     before = folder.rows()
     given = [uri(b"x" * 300_000), f"{server.url}/v1/files/{UNKNOWN}"]
-    body = {"version": "test/painter", "input": {"document": given[1], "name": "x"}}
+    body: dict[str, Any] = {"version": "test/painter", "input": {"document": given[1], "name": "x"}}
     assert (await ask(server, "POST", "/v1/predictions", body)).status == 422
     assert folder.rows() == before
     async with serving(

@@ -105,10 +105,14 @@ async def test_a_new_model_is_as_it_was_asked_for(shop: Server) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "field"),
     [
-        ({"owner": None}, "required", ""),
-        ({"name": None}, "required", ""),
-        ({"visibility": None}, "required", ""),
-        ({"hardware": None}, "required", ""),
+        ({"owner": ...}, "required", ""),
+        ({"name": ...}, "required", ""),
+        ({"visibility": ...}, "required", ""),
+        ({"hardware": ...}, "required", ""),
+        ({"owner": None}, "invalid_type", "owner"),
+        ({"name": None}, "invalid_type", "name"),
+        ({"visibility": None}, "invalid_type", "visibility"),
+        ({"hardware": None}, "invalid_type", "hardware"),
         ({"owner": 7}, "invalid_type", "owner"),
         ({"owner": "a/b"}, "pattern", "owner"),
         ({"owner": ""}, "pattern", "owner"),
@@ -134,7 +138,7 @@ async def test_a_new_model_is_as_it_was_asked_for(shop: Server) -> None:
     ],
 )
 async def test_a_wrong_field_is_named(shop: Server, change: dict[str, Any], kind: str, field: str) -> None:
-    wanted = {key: value for key, value in {**MADE, **change}.items() if value is not None}
+    wanted = {key: value for key, value in {**MADE, **change}.items() if value is not ...}
     answer = await ask(shop, "POST", "/v1/models", wanted)
     assert answer.status == 422
     assert answer.headers["x-should-retry"] == "false"
@@ -189,10 +193,10 @@ async def test_a_private_model_is_there_for_its_own_account_only(shop: Server) -
         answer = await ask(shop, method, f"/v1/models/{name}{path}", body, token=NEIGHBOUR)
         assert (method, path, answer.status, answer.problem) == (method, path, 404, NOT_FOUND)
     for reference in ("4d" * 32, name, f"{name}:{'4d' * 32}"):
-        body = {"version": reference, "input": {"text": "a"}}
-        own = await ask(shop, "POST", "/v1/predictions", body)
+        wanted = {"version": reference, "input": {"text": "a"}}
+        own = await ask(shop, "POST", "/v1/predictions", wanted)
         assert own.status == 201, "remembered for its own account, and still not for others"
-        answer = await ask(shop, "POST", "/v1/predictions", body, token=NEIGHBOUR)
+        answer = await ask(shop, "POST", "/v1/predictions", wanted, token=NEIGHBOUR)
         assert (answer.status, answer.problem["title"]) == (422, "Invalid version or not permitted")
     for path in ("/v1/search?query=secret", "/v1/collections/first-steps"):
         mine = await ask(shop, "GET", path)

@@ -3,14 +3,13 @@
 import re
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from api.asking import NOT_FOUND, ask
-from api.shop import NEIGHBOUR, OLD, TUNED
-from support.server import Server
+from api.shop import NEIGHBOUR, OLD, TUNED, data_of
+from support.server import TOKEN, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -103,11 +102,8 @@ async def test_a_version_that_is_deployed_stays(shop: Server) -> None:
 
 def marked(shop: Server, model: str, *ids: str) -> None:
     """Mark predictions one after the other, as the operator does."""
-    arguments = shop.process.args
-    assert isinstance(arguments, list)
-    path = Path(str(arguments[arguments.index("--data") + 1])) / "ringback.sqlite"
     rows = [(model, id_, place) for place, id_ in enumerate(ids)]
-    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+    with closing(sqlite3.connect(data_of(shop) / "ringback.sqlite", timeout=10)) as connection, connection:
         connection.executemany("INSERT INTO examples VALUES (?, ?, ?)", rows)
 
 
@@ -124,13 +120,12 @@ async def test_examples_are_shown_to_whoever_sees_the_model_and_no_other_predict
     assert (await ask(shop, "GET", f"{path}/examples")).json["results"] == []
     assert (await ask(shop, "GET", path)).json["default_example"] is None
     marked(shop, "test/storied", first, second)
-    for token in (None, NEIGHBOUR):
-        more = {} if token is None else {"token": token}
-        page = await ask(shop, "GET", f"{path}/examples", **more)
+    for token in (TOKEN, NEIGHBOUR):
+        page = await ask(shop, "GET", f"{path}/examples", token=token)
         found = page.json["results"]
         assert [item["input"]["text"] for item in found] == ["second", "first"]
         assert (page.json["next"], page.json["previous"]) == (None, None)
-        assert (await ask(shop, "GET", path, **more)).json["default_example"] == found[0]
+        assert (await ask(shop, "GET", path, token=token)).json["default_example"] == found[0]
         for mine in ("webhook", "stream", "deployment"):
             assert mine not in found[1]
             assert mine not in found[1]["urls"]
@@ -144,7 +139,7 @@ async def test_examples_come_in_pages(shop: Server) -> None:
         await shop.ended(id_)
     marked(shop, "test/echo", *ids)
     seen: list[str] = []
-    url = f"{shop.url}/v1/models/test/echo/examples"
+    url: str | None = f"{shop.url}/v1/models/test/echo/examples"
     while url is not None:
         page = (await ask(shop, "GET", url.removeprefix(shop.url))).json
         seen += [item["id"] for item in page["results"]]

@@ -12,10 +12,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from ringback.blobs.local import local
 from ringback.rules.address import AddressRules
 from ringback.rules.snapshot import Links
 from ringback.work.files import FileStore, Incoming, sync
 from ringback.work.inputs import InputError, InputFiles, InputRules, close
+from ringback.work.uploads import Sent
+from store.world import opened
 
 BASE = "http://127.0.0.1:1"
 ID = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -26,12 +29,13 @@ NAMES = frozenset({"x"})
 async def files(tmp_path: Path) -> AsyncIterator[InputFiles]:
     folder = tmp_path / "files"
     rules = InputRules(AddressRules(allow_loopback=True, allowed=(ip_network("127.0.0.0/8"),)))
-    sent = Sent(database, local(tmp_path / "uploads"))
-    made = InputFiles(rules, FileStore(folder, os.urandom), Links(BASE), sent)
-    (folder / ID[:2]).mkdir()
-    (folder / ID[:2] / ID).write_bytes(b"mine")
-    yield made
-    await made.close()
+    async with opened(tmp_path) as world:
+        sent = Sent(world.database, local(tmp_path / "uploads"))
+        made = InputFiles(rules, FileStore(folder, os.urandom), Links(BASE), sent)
+        (folder / ID[:2]).mkdir()
+        (folder / ID[:2] / ID).write_bytes(b"mine")
+        yield made
+        await made.close()
 
 
 @asynccontextmanager

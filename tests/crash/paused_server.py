@@ -23,7 +23,7 @@ from ringback.assembly.world import World
 from ringback.deliver.dispatcher import Dispatcher
 from ringback.deliver.egress import Egress
 from ringback.rules.attempt import Result
-from ringback.store import accounts, resends, settlements
+from ringback.store import accounts, resends, settlements, trainings
 from ringback.work.worker import Worker
 
 Verb = Callable[..., Awaitable[Any]]
@@ -112,6 +112,7 @@ def main() -> None:
     _replace(settlements, "settle", lambda settle: _within(points.RESCHEDULING, settle, _failed))
     _replace(accounts, "rotate", partial(_within, points.ROTATING))
     _replace(resends, "resend", partial(_within, points.RESENDING))
+    _replace(trainings, "end", partial(_within, points.TRAINED))
     if _point in points.STARTING:
         _replace(sqlite3, "connect", partial(partial, factory=_Connection))
     cli.main(

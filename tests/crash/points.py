@@ -8,6 +8,7 @@ AFTER_POST = "after POST, before recording"
 RESCHEDULING = "while rescheduling"
 RESENDING = "during a resend"
 ROTATING = "during rotation"
+TRAINED = "at the end of a training"
 MIGRATING = "in a statement of a migration"
 MIGRATED = "before the commit of a migration"
 

@@ -9,9 +9,29 @@ import pytest
 
 from docs.pages import rows, section
 from ringback.assembly.cli import serve_command
-from ringback.assembly.config import EgressConfig, ModelConfig, ServerConfig, WebhookConfig
+from ringback.assembly.config import (
+    CollectionConfig,
+    EgressConfig,
+    FilesConfig,
+    HardwareConfig,
+    InputsConfig,
+    LimitConfig,
+    ModelConfig,
+    ServerConfig,
+    WebhookConfig,
+)
 
-SECTIONS = {"server": ServerConfig, "webhooks": WebhookConfig, "egress": EgressConfig, "models": ModelConfig}
+SECTIONS = {
+    "server": ServerConfig,
+    "webhooks": WebhookConfig,
+    "egress": EgressConfig,
+    "limits": LimitConfig,
+    "files": FilesConfig,
+    "inputs": InputsConfig,
+    "models": ModelConfig,
+    "collections": CollectionConfig,
+    "hardware": HardwareConfig,
+}
 
 
 def documented(name: str) -> dict[str, str]:

@@ -20,11 +20,13 @@ import pytest
 from docs.pages import ROOT, Block, blocks
 from ringback.assembly.data import DataFolder
 from ringback.words.signature import sign
+from support.clients import python_of
 from support.node import CLIENTS, NODE
 from support.receiver import receiving
 from support.server import model, serving
 
-ACCEPTING = blocks("run", "python accept")
+ACCEPTING = [block for block in blocks("run", "python accept") if "replicate" not in block.text]
+WITH_REPLICATE = [block for block in blocks("run", "python accept") if "replicate" in block.text]
 NEWS = blocks("run", "python news")
 NODES = blocks("run", "node")
 SQL = blocks("run", "sql") + blocks("run", "token")
@@ -113,6 +115,45 @@ def test_a_python_example_accepts_a_real_delivery_and_nothing_else(
     judged(verdicts(names["accept"], real), real)
 
 
+PYTHON_CALLER = """
+import json, sys
+
+names = {}
+exec(open(sys.argv[1]).read(), names)
+found = {}
+for name, case in json.load(sys.stdin).items():
+    try:
+        found[name] = names["accept"](case["headers"], case["body"])
+    except Exception as error:
+        found[name] = type(error).__name__
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.parametrize("block", WITH_REPLICATE, ids=str)
+def test_an_example_with_the_official_python_client_accepts_a_real_delivery_and_nothing_else(
+    block: Block, real: Delivery, tmp_path: Path
+) -> None:
+    (tmp_path / "snippet.py").write_text(block.text)
+    judged(answered([str(python_of(1)), "-c", PYTHON_CALLER, str(tmp_path / "snippet.py")], real), real)
+
+
+def answered(command: list[str], real: Delivery) -> dict[str, Any]:
+    """What a program of its own says to all cases."""
+    asked = {name: {"headers": case.headers, "body": case.body} for name, case in cases(real).items()}
+    done = subprocess.run(
+        command,
+        input=json.dumps(asked),
+        env={**os.environ, "REPLICATE_WEBHOOK_SECRET": real.secret},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 CALLER = """
 import { accept } from "./snippet.mjs";
 import { text } from "node:stream/consumers";
@@ -137,17 +178,7 @@ def test_a_node_example_accepts_a_real_delivery_and_nothing_else(
     (tmp_path / "node_modules").symlink_to(CLIENTS / "node_modules")
     (tmp_path / "snippet.mjs").write_text(block.text)
     (tmp_path / "caller.mjs").write_text(CALLER)
-    asked = {name: {"headers": case.headers, "body": case.body} for name, case in cases(real).items()}
-    done = subprocess.run(
-        [NODE, tmp_path / "caller.mjs"],
-        input=json.dumps(asked),
-        env={**os.environ, "REPLICATE_WEBHOOK_SECRET": real.secret},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    judged(json.loads(done.stdout), real)
+    judged(answered([str(NODE), str(tmp_path / "caller.mjs")], real), real)
 
 
 @pytest.mark.parametrize("block", NEWS, ids=str)
@@ -215,7 +246,7 @@ async def test_the_models_of_the_guide_run(tmp_path: Path) -> None:
             path = tmp_path / block.what
             path.parent.mkdir(exist_ok=True)
             path.write_text(block.text)
-    folders = [f"me/{name}={tmp_path / name}" for name in ("greet", "count", "shout")]
+    folders = [f"me/{name}={tmp_path / name}" for name in ("greet", "count", "shout", "line")]
     async with serving(*folders, data=tmp_path / "data") as server:
 
         async def run(model_name: str, **inputs: Any) -> dict[str, Any]:
@@ -230,6 +261,13 @@ async def test_the_models_of_the_guide_run(tmp_path: Path) -> None:
             assert await answer.text() == "QUIET"
         again = await run("shout", text=shouted["output"])
         assert again["status"] == "succeeded"
+        before = await run("line", x=2)
+        trainings = f"/v1/models/me/line/versions/{before['version']}/trainings"
+        points = "data:text/csv,1,3%0A2,6"
+        body = {"destination": "me/line", "input": {"points": points}}
+        trained = await server.ended((await server.call("POST", trainings, body))[1]["id"])
+        assert trained["status"] == "succeeded", trained
+        assert (before["output"], round((await run("line", x=2))["output"], 6)) == (2, 6)
 
 
 @pytest.fixture

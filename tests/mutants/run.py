@@ -34,7 +34,7 @@ LIMIT_S = 120.0
 
 _COPIED = ("src", "tests", "demo")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", ".*")
-_NODE_MODULES = Path("tests/clients/node_modules")
+_LINKED = ("tests/clients/node_modules", ".clients", ".venv")
 _MARK = "RINGBACK_MUTANTS"
 _TESTS_FAILED = 1
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
@@ -158,7 +158,8 @@ class Slot:
         for name in _COPIED:
             shutil.copytree(ROOT / name, folder / name, ignore=_LEFT_OUT)
         shutil.copy2(ROOT / "pyproject.toml", folder)
-        (folder / _NODE_MODULES).symlink_to(ROOT / _NODE_MODULES)
+        for name in _LINKED:
+            (folder / name).symlink_to(ROOT / name)
         self._edits = 0
         self._env = {
             **os.environ,

@@ -123,6 +123,14 @@ def test_a_folder_that_does_not_exist(tmp_path: Path) -> None:
         ),
         ({"cog_yaml": "run: 5"}, "`run` must name file.py:Class or file.py:function, not 5"),
         ({"cog_yaml": "run: predict.py:run"}, "`run` names predict.py, which is not in the folder"),
+        (
+            {"cog_yaml": "run: predict.py:run\ntrain: [train.py]", "predict_py": ""},
+            "`train` must name file.py:Class or file.py:function, not ['train.py']",
+        ),
+        (
+            {"cog_yaml": "run: predict.py:run\ntrain: train.py:train", "predict_py": ""},
+            "`train` names train.py, which is not in the folder",
+        ),
     ],
 )
 def test_a_folder_that_is_no_model(tmp_path: Path, files: dict[str, str], said: str) -> None:
@@ -188,6 +196,15 @@ def test_a_predictor_that_can_not_be_imported(tmp_path: Path, source: str, said:
             '[models."a/b"]\ndir = "x"\nrerun = "maybe"',
             'models."a/b".rerun must be one of never, unpublished',
         ),
+        ('[models."a/b"]\ndir = "x"\nmin_replicas = -1', "min_replicas must not be negative"),
+        ('[models."a/b"]\ndir = "x"\nmax_replicas = 0', "max_replicas must be above 0"),
+        ('[models."a/b"]\ndir = "x"\nmin_replicas = 2', 'max_replicas must not be below models."a/b".min'),
+        ('[models."a/b"]\ndir = "x"\nidle_s = -1', "idle_s must not be negative"),
+        ('[models."a/b"]\ndir = "x"\nhardware = "gpu"', "hardware: there is no [hardware.gpu]"),
+        ('[hardware.cpu]\ndevices = ["0"]', "hardware.cpu.devices: cpu has none"),
+        ('[hardware.gpu]\ndevices = ["0", "0"]', "hardware.gpu.devices: one is named twice"),
+        ('[hardware.gpu]\ndevices = ["0,1"]', "hardware.gpu.devices: name one device each"),
+        ('[hardware."a gpu"]\nname = "x"', "hardware.'a gpu': a SKU is letters, digits and . - _"),
         ("[server", "is not TOML"),
     ],
 )

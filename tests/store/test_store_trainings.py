@@ -152,12 +152,12 @@ async def test_a_transaction_that_is_not_committed_leaves_neither_the_end_nor_th
         (ACCOUNT, "someone/public", True),
         ("acct_2", "someone/public", False),
         ("acct_2", LINE, False),
-        ("acct_2", MODEL, True),
+        ("acct_2", MODEL, False),  # its new versions would run for everybody
         (ACCOUNT, "nobody/nothing", False),
         (ACCOUNT, "", False),
     ],
 )
-async def test_a_destination_is_the_accounts_own_or_everybodys(
+async def test_a_destination_is_the_accounts_own_and_what_is_served_for_all_is_the_operators(
     world: World, account: str, destination: str, may: bool
 ) -> None:
     public = models.New("someone/public", ACCOUNT, "public", "cpu", *[None] * 5)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ringback.blobs.local import local
 from ringback.rules.address import AddressRules
 from ringback.rules.endpoint import Target
 from ringback.runner.protocol import Done, Output, OutputFile
@@ -16,14 +17,16 @@ from ringback.store.database import Database, Unit
 from ringback.store.outbox import Outbox
 from ringback.store.runs import Claim
 from ringback.words.errors import Unavailable
-from ringback.work import replica as replica_module
+from ringback.work import queue as queue_module
 from ringback.work import run as run_module
 from ringback.work.files import FileStore, Stored
 from ringback.work.host import Host, RunnerError
 from ringback.work.inputs import InputFiles, InputRules
 from ringback.work.pace import ReplicaSettings
+from ringback.work.queue import Queue
 from ringback.work.replica import Replica
 from ringback.work.run import Desk, PredictionRun
+from ringback.work.uploads import Sent
 from store.world import LINKS, World, opened
 
 
@@ -49,7 +52,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.fixture
 async def desk(world: World, tmp_path: Path) -> AsyncIterator[Desk]:
     blobs = FileStore(tmp_path / "files", lambda size: bytes(range(size)))
-    inputs = InputFiles(InputRules(AddressRules()), blobs, LINKS)
+    inputs = InputFiles(
+        InputRules(AddressRules()), blobs, LINKS, Sent(world.database, local(tmp_path / "uploads"))
+    )
     database: Database = world.database
     yield Desk(
         Outbox(database, NoDispatch(), 500_000, LINKS),
@@ -59,6 +64,11 @@ async def desk(world: World, tmp_path: Path) -> AsyncIterator[Desk]:
         tmp_path / "tmp",
     )
     await inputs.close()
+
+
+def replica_on(desk: Desk) -> Replica:
+    queue = Queue("f" * 64, "", desk.outbox, "worker_1")
+    return Replica("a/b", queue, ReplicaSettings("python3", Path(), "x.py:run"), desk)
 
 
 async def claimed(world: World) -> Claim:
@@ -121,7 +131,7 @@ async def test_a_machine_that_can_start_no_process_is_a_reason_and_no_crash(tmp_
 async def test_a_cancel_before_the_input_is_fetched_ends_the_prediction_and_frees_the_replica(
     world: World, desk: Desk
 ) -> None:
-    replica = Replica("a/b", "f" * 64, ReplicaSettings("python3", Path(), "x.py:run"), desk, "worker_1")
+    replica = replica_on(desk)
     replica._file_inputs = frozenset({"document"})
     claim = await claimed(world)
     claim = msgspec.structs.replace(claim, input='{"document":"http://10.0.0.1/x"}')
@@ -149,11 +159,11 @@ class FullOnce:
 async def test_what_is_handed_back_while_the_disk_is_full_is_handed_back_later(
     world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replica_module, "_STORE_RETRY_S", 0.0)
+    monkeypatch.setattr(queue_module, "_STORE_RETRY_S", 0.0)
     full = FullOnce(world.database)
     outbox = Outbox(full, NoDispatch(), 500_000, LINKS)  # type: ignore[arg-type] # only `write` is used
     flaky = Desk(outbox, desk.clock, desk.files, desk.inputs, desk.scratch)
-    replica = Replica("a/b", "f" * 64, ReplicaSettings("python3", Path(), "x.py:run"), flaky, "worker_1")
+    replica = replica_on(flaky)
     claim = await claimed(world)
     await replica._hand_back([claim])
     assert full.refused == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from ringback.blobs.local import local
 from ringback.rules.address import AddressRules
 from ringback.store import accounts, predictions, versions
 from ringback.store.migrations import migrate_sqlite
@@ -23,7 +24,9 @@ from ringback.work.files import FileStore
 from ringback.work.inputs import InputFiles, InputRules
 from ringback.work.model import read_model, restore
 from ringback.work.run import Desk
-from ringback.work.worker import Served, Worker
+from ringback.work.served import Served
+from ringback.work.uploads import Sent
+from ringback.work.worker import Worker
 from store.world import ACCOUNT, LINKS, WINDOW, Clock
 
 PATIENCE = 30  # seconds until a worker that should be through is called stuck
@@ -61,7 +64,9 @@ class Place:
             Outbox(self.database, Nobody(), WINDOW, LINKS),
             self.clock,
             files,
-            InputFiles(InputRules(AddressRules()), files, LINKS),
+            InputFiles(
+                InputRules(AddressRules()), files, LINKS, Sent(self.database, local(self.folder / "uploads"))
+            ),
             self.folder / "scratch",
         )
 
@@ -121,6 +126,9 @@ async def run_what_is_left(worker: Worker) -> None:
     try:
         async with asyncio.timeout(PATIENCE):
             await asyncio.gather(*tasks)
+            for pool in list(worker._pools.values()):
+                while pool._tasks:
+                    await asyncio.wait(pool._tasks)
     finally:
         await worker.drain(0)
 

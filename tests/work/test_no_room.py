@@ -11,9 +11,12 @@ import pytest
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.work import files as files_module
 from ringback.work import run as run_module
+from ringback.work.devices import Devices
 from ringback.work.files import FileStore, Incoming, no_room, sync
 from ringback.work.host import Host, NotNow
-from ringback.work.pace import ReplicaSettings
+from ringback.work.pace import ReplicaSettings, Scale
+from ringback.work.pool import Pool
+from ringback.work.queue import Queue
 from ringback.work.replica import Replica
 from ringback.work.run import Desk
 from store.world import VERSION, World, opened
@@ -94,15 +97,22 @@ async def test_what_waits_for_a_model_is_not_failed_because_the_machine_is_short
 ) -> None:
     await world.create()
     settings = ReplicaSettings("python3", Path(), "x.py:run")
-    replica = Replica("a/b", VERSION, settings, desk, "worker_1")
+    queue = Queue(VERSION, "", desk.outbox, "worker_1")
+
+    async def folder() -> Path:
+        return Path()
+
+    pool = Pool("a/b", queue, settings, Scale(), desk, Devices({}), folder)
     paused: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
-    async def pause(seconds: float) -> None:
-        paused.set_result(seconds)
-        replica._draining = True
+    async def pause(self: Replica, seconds: float) -> None:
+        if seconds > 0:
+            paused.set_result(seconds)
+            self.draining = True
 
-    monkeypatch.setattr(replica, "_pause", pause)
+    monkeypatch.setattr(Replica, "pause", pause)
     with limited(resource.RLIMIT_NOFILE, 3):
-        await replica.serve()
-    assert paused.result() > 0
+        pool.start()
+        assert await paused > 0
+        await pool.drain(0)
     assert await world.row("SELECT status FROM predictions") == ("starting",)

@@ -14,11 +14,12 @@ async def show(here: Service, request: Request) -> Response:
     Raises:
         NotFound: they are switched off.
         Unauthenticated: a token is needed, and there is none.
+        NotFound: the token is not the operator's: the figures are of all accounts.
     """
     if here.figures.access == "off":
         raise NotFound("The requested resource could not be found.")
     if here.figures.access == "token":
-        await here.authenticator.account(request)
+        await here.authenticator.operator(request)
     try:
         found = await here.outbox.database.read(gauges.read)
     except Unavailable:  # the counters say how often that was so

@@ -69,6 +69,8 @@ def answer(request: Request, error: Exception) -> Response:
 
 
 def _fields(error: RingbackError) -> dict[str, Any]:
+    if isinstance(error, TooMany):
+        return {"retry_after": error.retry_after}
     if not isinstance(error, Invalid) or not error.fields:
         return {}
     return {

@@ -73,9 +73,9 @@ async def rotate_key(here: Service, request: Request) -> Response:
     It answers with the public half; asked again within a minute, with that of the pair already made.
 
     Raises:
-        NotFound: v1a signatures are off.
+        NotFound: v1a signatures are off; or another account than the operator's asks: all are signed with it.
     """
-    await here.authenticator.account(request)
+    await here.authenticator.operator(request)
     if here.keyring is None:
         raise NotFound("There is no key to rotate: v1a signatures are off (webhooks.v1a)")
     key = await here.keyring.rotate(here.overlap_s)

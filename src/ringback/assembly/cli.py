@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ringback import __version__
-from ringback.assembly.commands import deliveries, endpoints, webhooks
+from ringback.assembly.commands import deliveries, endpoints, models, tokens, webhooks
 from ringback.assembly.commands.tables import clean
 from ringback.assembly.config import Config, ModelConfig, check, read_config
 from ringback.assembly.remote import CommandFailed
@@ -29,7 +29,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for _name, _commands in (("deliveries", deliveries), ("endpoints", endpoints), ("webhooks", webhooks)):
+for _name, _commands in (
+    ("deliveries", deliveries),
+    ("endpoints", endpoints),
+    ("models", models),
+    ("token", tokens),
+    ("webhooks", webhooks),
+):
     app.add_typer(_commands.app, name=_name)
 
 

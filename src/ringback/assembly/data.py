@@ -8,6 +8,10 @@ from pathlib import Path
 from ringback.words.errors import SetupError
 
 
+class InUse(SetupError):
+    """Another process of Ringback holds the folder."""
+
+
 class DataFolder:
     """The folder with the database and the files of one server."""
 
@@ -15,7 +19,8 @@ class DataFolder:
         """Make and lock the folder; the lock is the kernel's, so it goes with the process however that ends.
 
         Raises:
-            SetupError: it can't be written, or another server has it.
+            InUse: another server has it.
+            SetupError: it can't be written.
         """
         self.folder = folder = Path(path).absolute()
         try:
@@ -30,7 +35,7 @@ class DataFolder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(self._lock)
-            raise SetupError(
+            raise InUse(
                 f"another ringback is using the data folder {folder}: stop it, or give another with --data"
             ) from None
         shutil.rmtree(self.scratch, ignore_errors=True)  # what a killed server left
@@ -44,6 +49,11 @@ class DataFolder:
     def files(self) -> Path:
         """Where output files are."""
         return self.folder / "files"
+
+    @property
+    def uploads(self) -> Path:
+        """Where the files that people send are."""
+        return self.folder / "uploads"
 
     @property
     def versions(self) -> Path:

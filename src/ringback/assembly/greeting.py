@@ -5,7 +5,7 @@ from collections.abc import Callable
 from ringback.assembly.config import ServerConfig
 from ringback.assembly.data import DataFolder
 from ringback.rules.snapshot import Links
-from ringback.work.worker import Served
+from ringback.work.served import Served
 
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what to call it, not what to bind
 """Addresses that stand for all of a machine's, and the one to name instead."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from ringback.assembly.config import ServerConfig
+from ringback.assembly.connection import Connection
 from ringback.assembly.greeting import EVERYWHERE
 from ringback.words.errors import SetupError
 
@@ -64,7 +65,7 @@ async def answer(
         log_config=None,
         access_log=False,
         ws="none",
-        http="httptools",
+        http=Connection,
         proxy_headers=False,
         lifespan="off",
         server_header=False,

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.types import ASGIApp
@@ -19,13 +20,25 @@ from ringback.api.app import application
 from ringback.api.auth import Authenticator
 from ringback.api.catalog import Catalog
 from ringback.api.figures import Figures
+from ringback.api.keeping import Uploads
 from ringback.api.service import Service
 from ringback.api.wire import HookRules
-from ringback.assembly import delivering, listening, opening, working
+from ringback.assembly import (
+    asking,
+    control,
+    delivering,
+    keeping,
+    listening,
+    offering,
+    opening,
+    operator,
+    working,
+)
 from ringback.assembly.clock import steady
 from ringback.assembly.config import Config
 from ringback.assembly.data import DataFolder
 from ringback.assembly.greeting import greet, greet_token
+from ringback.assembly.lineup import Lineup
 from ringback.assembly.world import World
 from ringback.deliver.dispatcher import Dispatcher
 from ringback.deliver.egress import Egress, EgressSettings
@@ -42,7 +55,7 @@ from ringback.words.ids import PredictionIds, unguessable
 from ringback.words.signature import Signer
 from ringback.work.deadlines import Deadlines
 from ringback.work.files import FileStore
-from ringback.work.inputs import InputFiles, InputRules
+from ringback.work.inputs import InputFiles
 from ringback.work.run import Desk
 from ringback.work.worker import Worker
 
@@ -78,7 +91,8 @@ async def serve(config: Config, world: World) -> None:
         greet(world.say, config.server, house.outbox.links, data, house.worker.served)
         greet_token(world.say, made=token, given=world.token is not None)
         # Requests that wait for a prediction are answered at once then, and streams end.
-        await listening.answer(app, socket, config.server, stopping=house.watchers.close)
+        async with control.answering(data.folder, partial(operator.carry, _premises(world, house))):
+            await listening.answer(app, socket, config.server, stopping=house.watchers.close)
         log.info("stopping: running predictions may go on for %g s", config.server.drain_s)
         await house.worker.drain(config.server.drain_s)
         await house.dispatcher.drain(config.egress.timeout_s + EgressSettings().excerpt_s)
@@ -93,12 +107,16 @@ class _House:
     figures: Figures
     database: Database
     account: str
+    authenticator: Authenticator
     keyring: Keyring | None
     egress: Egress
     dispatcher: Dispatcher
     outbox: Outbox
+    catalog: Catalog
     blobs: FileStore
+    uploads: Uploads
     worker: Worker
+    lineup: Lineup
     deadlines: Deadlines
     watchers: Watchers
 
@@ -109,8 +127,8 @@ async def _built(
     """Make the parts, each on what stands already, and take over what a former server held."""
     clock = steady(world.clock, world.boot)
     figures = Figures(config.models, access=config.server.metrics)
-    database = await stack.enter_async_context(opening.opened(data, clock, world, figures))
-    account = await opening.first_account(database, world)
+    database = await stack.enter_async_context(opening.opened(data, clock, world, figures.write_refused))
+    account = await opening.first_account(database, world.entropy)
     links = Links(base, await opening.server_key(database, world, "streams"))
     keyring = await delivering.keyring(config, database, clock, world)
     egress = delivering.egress(config, world)
@@ -137,11 +155,17 @@ async def _built(
     watchers = Watchers()
     outbox = Outbox(database, dispatcher, throttle_us, links, figures.reached, watchers.changed)
     blobs = FileStore(data.files, world.entropy)
-    inputs = InputFiles(InputRules(delivering.address_rules(config)), blobs, links)
+    sent = await keeping.opened(data, database)
+    await stack.enter_async_context(_beside(sent.keep_tidy()))
+    inputs = InputFiles(keeping.input_rules(config), blobs, links, sent)
     stack.push_async_callback(inputs.close)
-    worker = working.worker(config, data, Desk(outbox, clock, blobs, inputs, data.scratch), holder)
+    catalog = Catalog(database, world.monotonic)
+    desk = Desk(outbox, clock, blobs, inputs, data.scratch, trained=catalog.forget)
+    worker = working.worker(config, data, desk, holder)
     stack.push_async_callback(worker.drain, 0.0)
     await worker.load()
+    lineup = Lineup(config, data, worker, catalog.forget)
+    await lineup.restore(database)
     await working.recover(database, holder, worker, blobs)
     deadlines = Deadlines(outbox, clock, worker.cancel)
     await stack.enter_async_context(_beside(deadlines.run()))
@@ -150,12 +174,16 @@ async def _built(
         figures,
         database,
         account,
+        asking.authenticator(config, world, database, account),
         keyring,
         egress,
         dispatcher,
         outbox,
+        catalog,
         blobs,
+        await keeping.uploads(config, database, world, sent),
         worker,
+        lineup,
         deadlines,
         watchers,
     )
@@ -170,10 +198,9 @@ def _application(config: Config, world: World, house: _House) -> ASGIApp:
             watchers=house.watchers,
             runners=house.worker,
             blobs=house.blobs,
-            catalog=Catalog(house.database, world.monotonic),
-            authenticator=Authenticator(
-                house.database, world.monotonic, account=house.account, accepted=world.token
-            ),
+            uploads=house.uploads,
+            catalog=house.catalog,
+            authenticator=house.authenticator,
             hooks=HookRules(
                 delivering.address_rules(config),
                 frozenset(config.webhooks.default_events),  # type: ignore[arg-type] # checked by config
@@ -187,9 +214,17 @@ def _application(config: Config, world: World, house: _House) -> ASGIApp:
             resend_per_s=config.webhooks.resend_per_s,
             keyring=house.keyring,
             body_limit=config.server.body_limit,
+            hardware=offering.hardware(config),
+            collections=offering.collections(config),
             in_flight=lambda: house.dispatcher.in_flight,
-        )
+        ),
+        asking.forwarded(config),
+        config.server.cors_origins,
     )
+
+
+def _premises(world: World, house: _House) -> operator.Premises:
+    return operator.Premises(house.database, world.entropy, house.authenticator.forget, house.lineup)
 
 
 def _keys(keyring: Keyring | None) -> Callable[[], Sequence[Signer]]:

@@ -5,16 +5,36 @@ import logging
 import sys
 from pathlib import Path
 
-from ringback.assembly.config import Config
+from ringback.assembly.config import Config, ModelConfig
 from ringback.assembly.data import DataFolder
 from ringback.store import files, settlements
 from ringback.store.database import Database
+from ringback.work.devices import Devices
 from ringback.work.files import FileStore
 from ringback.work.model import read_model
+from ringback.work.pace import Scale
 from ringback.work.run import Desk
-from ringback.work.worker import Served, Worker
+from ringback.work.served import Served
+from ringback.work.worker import Worker
 
 log = logging.getLogger(__name__)
+
+
+def served(name: str, model: ModelConfig, data: DataFolder) -> Served:
+    """Read a model's folder, to be served as its settings say.
+
+    Raises:
+        SetupError: it can't be read.
+    """
+    return Served(
+        read_model(name, Path(model.dir), model.version or None, data.folder),
+        model.python or sys.executable,
+        model.timeout_s,
+        model.rerun,
+        Scale(model.min_replicas, model.max_replicas, model.idle_s, model.hardware),
+        model.version,
+        train_timeout_s=model.train_timeout_s,
+    )
 
 
 def worker(config: Config, data: DataFolder, desk: Desk, holder: str) -> Worker:
@@ -23,22 +43,14 @@ def worker(config: Config, data: DataFolder, desk: Desk, holder: str) -> Worker:
     Raises:
         SetupError: a model can't be read.
     """
-    served = [
-        Served(
-            read_model(name, Path(model.dir), model.version or None, data.folder),
-            model.python or sys.executable,
-            model.timeout_s,
-            model.rerun,
-        )
-        for name, model in config.models.items()
-    ]
     return Worker(
         desk,
-        served,
+        [served(name, model, data) for name, model in config.models.items()],
         holder=holder,
         kept=data.versions,
         python=sys.executable,
         cancel_grace_s=config.server.cancel_grace_s,
+        devices=Devices({sku: each.devices for sku, each in config.hardware.items()}),
     )
 
 

@@ -30,16 +30,20 @@ _LARGE = 2_000
 class InputSchema:
     """The compiled schema of a version's input."""
 
-    def __init__(self, openapi_schema: dict[str, Any]) -> None:
-        """Compile `components.schemas.Input` of a version's OpenAPI document.
+    def __init__(self, openapi_schema: dict[str, Any], name: str = "Input") -> None:
+        """Compile one of `components.schemas` of a version's OpenAPI document.
+
+        Args:
+            openapi_schema: the document.
+            name: `Input`, or `TrainingInput` of the version's trainings.
 
         Raises:
             ValueError: it holds no valid schema; names where.
         """
         components = openapi_schema.get("components", {})
         schemas = components.get("schemas", {})
-        self.properties: dict[str, Any] = schemas.get("Input", {}).get("properties", {})
-        document = {"$ref": "#/components/schemas/Input", "components": _readable(components)}
+        self.properties: dict[str, Any] = schemas.get(name, {}).get("properties", {})
+        document = {"$ref": f"#/components/schemas/{name}", "components": _readable(components)}
         try:
             self._validator = jsonschema_rs.validator_for(
                 document, validate_formats=True, formats={"uri": _is_uri}, mask="it"

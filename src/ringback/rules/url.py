@@ -16,6 +16,7 @@ _LONGEST_LABEL = 63
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _BAD_HOST = "has a host that is not a valid name or address"
 _HOST = re.compile(r"[a-z0-9._-]+")
+_NOT_IN_A_BASE = frozenset("@?#\"'`<>\\^{|}")
 _NUMBER = re.compile(r"0x[0-9a-f]+|[0-9]+")
 _USERINFO = re.compile(r"^([a-z][a-z0-9+.-]*:)?//[^/?#]*@", re.IGNORECASE)
 
@@ -33,6 +34,24 @@ def url_fault(text: str) -> str | None:
     if parts.scheme not in _DEFAULT_PORTS or not text[len(parts.scheme) :].startswith("://"):
         return "must begin with http:// or https://"
     return _port_fault(parts) or _host_fault(parts) or _user_fault(parts)
+
+
+def base_fault(url: str) -> str | None:
+    """Say what is wrong with `url` as the beginning of others, in headers and in JSON; None if nothing is."""
+    if not url.isascii():
+        return "must be ASCII: write the host in punycode (xn--...) and percent-encode the path"
+    if set(url) & _NOT_IN_A_BASE:
+        return "must be scheme, host, port and path only: no user, query, fragment, quotes or backslashes"
+    return url_fault(url)
+
+
+def is_origin(text: str) -> bool:
+    """Say whether this is an origin as browsers write it: lower case, punycode, no default port."""
+    if base_fault(text) is not None:
+        return False
+    parts = urlsplit(text)
+    port = "" if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f":{parts.port}"
+    return text == f"{parts.scheme}://{_host(parts)}{port}"
 
 
 def _port_fault(parts: SplitResult) -> str | None:

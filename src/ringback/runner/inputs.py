@@ -59,7 +59,7 @@ def _typed(annotation: Any, value: Any, job: Job) -> Any:
     if value is None and optional:
         return None
     if is_path(inner) or is_file(inner):
-        return _as_file(inner, _received(value, job))
+        return as_file(inner, _received(value, job))
     if is_secret(inner):
         return inner(value)
     item = list_item(inner)
@@ -77,7 +77,8 @@ def _as_number(annotation: Any, value: Any) -> Any:
     return value
 
 
-def _as_file(annotation: Any, path: pathlib.Path) -> Any:
+def as_file(annotation: Any, path: pathlib.Path) -> Any:
+    """Return the file at `path` as a parameter of this type takes it: a path, or open for reading."""
     if is_file(annotation):
         return path.open("rb")
     return path if annotation is os.PathLike else annotation(path)

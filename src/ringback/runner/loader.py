@@ -1,9 +1,10 @@
-"""Finds the predictor in the model's folder and makes it ready."""
+"""Finds the predictor, or what trains it, in the model's folder and makes it ready."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import pathlib
 import sys
 from collections.abc import Callable
@@ -12,10 +13,18 @@ from types import ModuleType
 from typing import Any
 
 from . import parameters, schema
+from .inputs import as_file
 from .parameters import LoadError, Parameter
 
 # Base classes that define methods only so that authors override them.
 _FRAMEWORKS = ("cog", "coglet")
+
+# What a class's method is called, by mode.
+_METHODS = {"predict": ("run", "predict"), "train": ("train",)}
+_PREFIXES = {"predict": "", "train": "Training"}
+
+# Types of JSON that a training can't return: they hold no weights.
+_NO_WEIGHTS = ("integer", "number", "boolean", "null", "array")
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Entry:
 
     Attributes:
         target: the class, or the function itself.
-        method: the name of the class's method that runs a prediction; None for a function.
+        method: the name of the class's method that runs a prediction, or a training; None for a function.
         parameters: its inputs.
         schema: its OpenAPI document.
     """
@@ -35,8 +44,12 @@ class Entry:
     schema: dict[str, Any]
 
 
-def load(entry: str) -> Entry:
+def load(entry: str, mode: str = "predict") -> Entry:
     """Import `entry` ("FILE.py:NAME", relative to the working directory) and describe it.
+
+    Args:
+        entry: what to import.
+        mode: "predict", or "train" for what trains the model.
 
     Raises:
         LoadError: there is no such thing, or it can't be hosted as it is written.
@@ -51,10 +64,26 @@ def load(entry: str) -> Entry:
         raise LoadError(f"{file} has no '{name}'")
     if not callable(target):
         raise LoadError(f"'{name}' in {file} is neither a class nor a function")
-    method = _method(target, file) if inspect.isclass(target) else None
+    method = _method(target, file, _METHODS[mode]) if inspect.isclass(target) else None
     function = getattr(target, method) if method is not None else target
     found, returns = parameters.read(_without_self(target, method) if method is not None else target)
-    return Entry(target, method, found, schema.openapi(found, returns, function))
+    document = schema.openapi(found, returns, function, _PREFIXES[mode])
+    if mode == "train":
+        _check_training(document, name, file)
+    return Entry(target, method, found, document)
+
+
+def _check_training(document: schema.Schema, name: str, file: str) -> None:
+    """Refuse now what would be found out after hours of training: that there are no weights in its result."""
+    schemas = document["components"]["schemas"]
+    found = schemas["TrainingOutput"]
+    reference = found.get("$ref")
+    found = found if reference is None else schemas[reference.rpartition("/")[2]]
+    without = "properties" in found and "weights" not in found["properties"]
+    if without or found.get("type") in _NO_WEIGHTS:
+        raise LoadError(
+            f"'{name}' in {file} returns no weights: a training returns a Path, or an object with `weights`"
+        )
 
 
 def _import(file: pathlib.Path) -> ModuleType:
@@ -71,9 +100,11 @@ def _import(file: pathlib.Path) -> ModuleType:
     return module
 
 
-def _method(cls: type, file: str) -> str:
+def _method(cls: type, file: str, names: tuple[str, ...]) -> str:
     own = [each for each in cls.__mro__ if each.__module__.partition(".")[0] not in _FRAMEWORKS]
-    defined = [name for name in ("run", "predict") if any(name in vars(each) for each in own)]
+    defined = [name for name in names if any(name in vars(each) for each in own)]
+    if not defined and len(names) == 1:
+        raise LoadError(f"{cls.__name__} in {file} does not define {names[0]}()")
     if not defined:
         raise LoadError(f"{cls.__name__} in {file} defines neither run() nor predict()")
     if len(defined) > 1:
@@ -113,7 +144,22 @@ def set_up(entry: Entry, wait: Callable[[Any], Any]) -> Callable[..., Any]:
     return run
 
 
-def _weights(setup: Callable[..., Any]) -> dict[str, None]:
-    """Older models take the path of trained weights; there are none here, which Cog says with None."""
-    weights = inspect.signature(setup).parameters.get("weights")
-    return {"weights": None} if weights is not None and weights.default is inspect.Parameter.empty else {}
+def _weights(setup: Callable[..., Any]) -> dict[str, Any]:
+    """Give a setup that takes `weights` what Cog gives it: $COG_WEIGHTS, else ./weights, else None.
+
+    Raises:
+        LoadError: they are not of the kind that the parameter's type says.
+    """
+    parameter = inspect.signature(setup).parameters.get("weights")
+    if parameter is None:
+        return {}
+    given = os.environ.get("COG_WEIGHTS") or ("weights" if os.path.exists("weights") else None)  # noqa: PTH110
+    if given is None:
+        return {"weights": None} if parameter.default is inspect.Parameter.empty else {}
+    annotation = parameters.type_of(setup, "weights")
+    if annotation is str:
+        return {"weights": given}
+    if "://" in given:
+        raise LoadError("COG_WEIGHTS is a URL, which only a setup with `weights: str` is given; name a file")
+    is_known = parameters.is_path(annotation) or parameters.is_file(annotation)
+    return {"weights": as_file(annotation if is_known else pathlib.Path, pathlib.Path(given))}

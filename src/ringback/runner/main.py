@@ -1,4 +1,4 @@
-"""The child's main thread: guard, load, set up, then one prediction after the other."""
+"""The child's main thread: guard, load, set up, then one prediction (or training) after the other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _host(order: Load, channel: Channel) -> None:
     loop = Loop()
     sys.argv = [order.entry.partition(":")[0]]  # a model that parses arguments must not get the runner's
     try:
-        entry = loader.load(order.entry)
+        entry = loader.load(order.entry, order.mode)
         loaded = encode(Loaded(entry.schema))
     except BaseException as error:
         _fail(channel, order, LoadFailed, error)

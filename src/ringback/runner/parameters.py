@@ -93,6 +93,17 @@ def read(function: Callable[..., Any]) -> tuple[tuple[Parameter, ...], Any]:
     return tuple(parameters), MISSING if returns is inspect.Signature.empty else returns
 
 
+def type_of(function: Callable[..., Any], name: str) -> Any:
+    """Return the type of a parameter without Optional; `inspect.Parameter.empty` if it is not said.
+
+    Raises:
+        LoadError: it is a string that this Python can't read.
+    """
+    given = inspect.signature(function).parameters[name].annotation
+    where = getattr(function, "__name__", "the predictor") + "()"
+    return split_optional(_hints(function, where).get(name, given))[0]
+
+
 def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
     """Resolve annotations that are strings; get_type_hints changes others on Python 3.10 and older."""
     plain = inspect.unwrap(getattr(function, "__func__", function))

@@ -42,10 +42,14 @@ class HeaderTooLargeError(ProtocolError):
 
 @dataclass(frozen=True)
 class Load:
-    """Load `entry` ("predict.py:Predictor") from the working directory; `marker` ends a part of the logs."""
+    """Load `entry` ("predict.py:Predictor") from the working directory; `marker` ends a part of the logs.
+
+    `mode` is what its runs are: "predict", or "train" for trainings.
+    """
 
     entry: str
     marker: str
+    mode: str = "predict"
 
 
 @dataclass(frozen=True)

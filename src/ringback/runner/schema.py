@@ -26,7 +26,7 @@ from .parameters import (
 )
 
 _REF = "#/components/schemas/"
-_RESERVED = ("Input", "Output")
+_RESERVED = ("Input", "Output", "TrainingInput", "TrainingOutput")
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 _STREAMS = (
     collections.abc.Iterator,
@@ -41,21 +41,26 @@ _ARRAYS = (tuple, set, frozenset, typing.Tuple, typing.Set, typing.FrozenSet)  #
 Schema = dict[str, Any]
 
 
-def openapi(parameters: tuple[Parameter, ...], returns: Any, function: Callable[..., Any]) -> Schema:
+def openapi(
+    parameters: tuple[Parameter, ...], returns: Any, function: Callable[..., Any], prefix: str = ""
+) -> Schema:
     """Return the document for a predictor with these parameters and this return type.
 
     Args:
         parameters: as `parameters.read` gave them.
         returns: the annotated type, or MISSING; then `function` tells at least whether it yields.
         function: what runs a prediction.
+        prefix: what stands before `Input` and `Output` in their components' names: "Training", as in Cog's
+            document of a model with `train`.
     """
+    given, made = f"{prefix}Input", f"{prefix}Output"
     components: dict[str, Schema] = {}
     properties = {each.name: _input(each, order, components) for order, each in enumerate(parameters)}
     required = [each.name for each in parameters if each.required]
-    components["Input"] = {"type": "object", "title": "Input", "properties": properties}
+    components[given] = {"type": "object", "title": given, "properties": properties}
     if required:
-        components["Input"]["required"] = required
-    components["Output"] = _output(returns, function, components)
+        components[given]["required"] = required
+    components[made] = _output(returns, function, components, made)
     return {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": "0.1.0"},
@@ -77,20 +82,20 @@ def _input(parameter: Parameter, order: int, components: dict[str, Schema]) -> S
     return {**found, "title": _title(parameter.name), **extra}
 
 
-def _output(returns: Any, function: Callable[..., Any], components: dict[str, Schema]) -> Schema:
+def _output(returns: Any, function: Callable[..., Any], components: dict[str, Schema], name: str) -> Schema:
     if returns is MISSING and (inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)):
-        return {**_stream({}), "title": "Output"}
+        return {**_stream({}), "title": name}
     if returns is MISSING:
-        return {"title": "Output"}
+        return {"title": name}
     found = _described_stream(returns, components)
     if found is None:
         inner, optional = split_optional(returns)
         found = _nullable(_describe(inner, components), nullable=optional)
         if _literal(inner):
             found["description"] = "An enumeration."
-    if found == {"$ref": _REF + "Output"}:  # a class of that name is the component itself
-        return components["Output"]
-    return found if "$ref" in found else {**found, "title": "Output"}
+    if found == {"$ref": _REF + name}:  # a class of that name is the component itself
+        return components[name]
+    return found if "$ref" in found else {**found, "title": name}
 
 
 def _described_stream(returns: Any, components: dict[str, Schema]) -> Schema | None:

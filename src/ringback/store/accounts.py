@@ -1,5 +1,6 @@
 """Accounts, their tokens and their signing secrets."""
 
+from dataclasses import dataclass
 from typing import cast
 
 from ringback.rules.retry import SECOND
@@ -23,6 +24,12 @@ async def create(tx: Tx, *, id: str, username: str, secret_id: str, secret: str)
     await tx.run(Q["add_secret"], secret_id, id, secret, tx.now)
 
 
+async def of_username(tx: Tx, username: str) -> str | None:
+    """Give the id of the account with this username, or None."""
+    row = await tx.row(Q["of_username"], username)
+    return None if row is None else str(row[0])
+
+
 async def username(tx: Tx, account: str) -> str:
     """Give an account's username.
 
@@ -33,12 +40,6 @@ async def username(tx: Tx, account: str) -> str:
     if row is None:
         raise LookupError(account)
     return str(row[0])
-
-
-async def of_username(tx: Tx, username: str) -> str | None:
-    """Give the account of this username, in whatever case it is written, or None."""
-    row = await tx.row(Q["of_username"], username)
-    return None if row is None else str(row[0])
 
 
 async def of_token(tx: Tx, digest: str) -> str | None:
@@ -52,9 +53,40 @@ async def has_token(tx: Tx, account: str) -> bool:
     return await tx.row(Q["any_token"], account) is not None
 
 
-async def add_token(tx: Tx, account: str, digest: str, name: str) -> None:
-    """Keep a token's digest."""
-    await tx.run(Q["add_token"], digest, account, name, tx.now)
+async def add_token(tx: Tx, account: str, digest: str, name: str, *, id: str, hint: str) -> None:  # noqa: A002
+    """Keep a token: its digest, what it is called by, and its first characters to tell it from others."""
+    await tx.run(Q["add_token"], digest, account, name, tx.now, id, hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is known of a token. Times are microseconds since the epoch.
+
+    Attributes:
+        id: what it is called by.
+        hint: its first characters; empty for one from before they were kept.
+        account: the username of its account.
+        name: what it was called when it was made.
+        revoked_at: when it stopped being valid; None while it is.
+    """
+
+    id: str
+    hint: str
+    account: str
+    name: str
+    created_at: int
+    revoked_at: int | None
+
+
+async def tokens(tx: Tx, username: str | None = None) -> list[Token]:
+    """Give all tokens, or those of one account, the oldest first."""
+    return [Token(*row) for row in await tx.rows(Q["tokens"], username)]
+
+
+async def revoke(tx: Tx, id: str) -> str | None:  # noqa: A002 - the column
+    """Make a token invalid for good, and give its digest; None if there is none, or it was revoked before."""
+    row = await tx.row(Q["revoke"], id, tx.now)
+    return None if row is None else str(row[0])
 
 
 async def secret(tx: Tx, account: str) -> str:

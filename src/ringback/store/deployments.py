@@ -56,7 +56,7 @@ class Page:
 
 
 async def create(tx: Tx, new: Deployment) -> Deployment | None:
-    """Make a deployment, its first release; give it, or None (nothing is done) if there is one of that name."""
+    """Make a deployment, its first release; give it, or None (and do nothing) if that name is taken."""
     made = replace(new, number=1, released_at=tx.now, created_at=tx.now)
     count = await tx.run(
         Q["create"],

@@ -134,6 +134,12 @@ def _model(row: Row | None) -> Model | None:
     return None if row is None else Model(*row)
 
 
+async def hardware(tx: Tx, name: str) -> str:
+    """Give the SKU that a model runs on; `cpu` if it is not known."""
+    row = await tx.row(Q["hardware"], name)
+    return "cpu" if row is None else str(row[0])
+
+
 async def readme(tx: Tx, name: str) -> str | None:
     """Give the text that a model was given as its readme, or None."""
     row = await tx.row(Q["readme"], name)
@@ -185,6 +191,6 @@ async def page(
     return Page(items, earlier=after is not None, later=len(rows) > size)
 
 
-async def texts(tx: Tx, account: str) -> list[tuple[str, str]]:
-    """Give name and description of each model that an account may see."""
-    return [(name, description) for name, description in await tx.rows(Q["texts"], account)]
+async def texts(tx: Tx, account: str, after: str, limit: int) -> list[tuple[str, str]]:
+    """Give name and description of the models that an account may see, by name, from `after` on."""
+    return [(name, description) for name, description in await tx.rows(Q["texts"], account, after, limit)]

@@ -260,6 +260,12 @@ async def fail_unserved(tx: Tx, version: str, pool: str, reason: str, telling: T
     return len(claims)
 
 
+async def count_waiting(tx: Tx, version: str, pool: str, limit: int) -> int:
+    """Count what waits in a queue, up to `limit`."""
+    row = await tx.row(Q["count_waiting"], version, pool, limit)
+    return 0 if row is None else int(row[0])
+
+
 async def waiting(tx: Tx) -> list[tuple[str, str]]:
     """Give the queues that have predictions waiting: (version, pool)."""
     return [(version, pool) for version, pool in await tx.rows(Q["waiting"])]

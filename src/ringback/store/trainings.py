@@ -8,7 +8,7 @@ import hashlib
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ringback.store import models, runs
+from ringback.store import accounts, models, runs
 from ringback.store.database import Tx, queries
 from ringback.store.lanes import Telling
 from ringback.store.runs import Change, Ending
@@ -43,9 +43,12 @@ def made_version(base: str, training: str) -> str:
 
 
 async def may_train(tx: Tx, account: str, destination: str) -> bool:
-    """Say whether a training of this account may make versions of a model: its own, or everybody's."""
+    """Say whether a training of this account may make versions of a model: only its owner's may.
+
+    What the server was told to serve is the first account's, the operator's: its new versions run for all.
+    """
     model = await models.get(tx, account, destination)
-    return model is not None and model.account in ("", account)
+    return model is not None and (model.account or await accounts.default(tx)) == account
 
 
 async def end(tx: Tx, hold: Hold, ending: Ending, result: Result, telling: Telling) -> Change:

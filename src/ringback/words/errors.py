@@ -3,6 +3,7 @@
 RingbackError
 ├── Invalid        the request is understood and wrong (422; `fields` says where)
 ├── Malformed      the request can't be read at all (400)
+├── Forbidden      you may see it and not change it (403)
 ├── NotFound       (404)
 ├── Conflict       (409)
 ├── Gone           (410)
@@ -55,6 +56,10 @@ class Invalid(RingbackError):
 
 class Malformed(RingbackError):
     """The request can't be read: not JSON, not UTF-8, not the expected shape."""
+
+
+class Forbidden(RingbackError):
+    """Whoever asks may see it, and may not change it."""
 
 
 class NotFound(RingbackError):

@@ -166,14 +166,19 @@ class Incoming:
         files = {*self._open.values(), *(stored.arriving for stored in self._ids.values())}
         return sum(file.waiting for file in files)
 
+    def stored(self, value: Any) -> Stored | None:
+        """Give the complete file that `value` marks, or None if it marks none."""
+        number = value.get(FILE_KEY) if isinstance(value, dict) and len(value) == 1 else None
+        return self._ids.get(number) if isinstance(number, int) else None
+
     def linked(self, value: Any, url: Callable[[Stored], str]) -> Any:
         """Give `value` with each file marker replaced by the file's URL."""
         if isinstance(value, list):
             return [self.linked(item, url) for item in value]
         if isinstance(value, dict):
-            number = value.get(FILE_KEY)
-            if len(value) == 1 and isinstance(number, int) and number in self._ids:
-                return url(self._ids[number])
+            marked = self.stored(value)
+            if marked is not None:
+                return url(marked)
             return {key: self.linked(item, url) for key, item in value.items()}
         return value
 

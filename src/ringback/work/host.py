@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -39,6 +40,7 @@ from ringback.runner.protocol import (
     SetupFailed,
     encode,
 )
+from ringback.work.devices import VISIBLE
 from ringback.work.files import no_room
 from ringback.work.logs import LogStream
 
@@ -56,6 +58,14 @@ class RunnerError(Exception):
 
 class NotNow(RunnerError):
     """The machine can't start it now, whatever it is: no room on the disk, no processes, no descriptors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What a training made: where the file lies, and what it is called."""
+
+    path: Path
+    name: str
 
 
 class Listener(Protocol):
@@ -80,7 +90,16 @@ class Host:
     """One child process with one predictor."""
 
     def __init__(
-        self, python: str, folder: Path, entry: str, scratch: Path, on_setup_logs: Callable[[str], None]
+        self,
+        python: str,
+        folder: Path,
+        entry: str,
+        scratch: Path,
+        on_setup_logs: Callable[[str], None],
+        *,
+        mode: str = "predict",
+        weights: Weights | None = None,
+        device: str | None = None,
     ) -> None:
         """Start the child; await `loaded`, then `ready`.
 
@@ -90,6 +109,9 @@ class Host:
             entry: file.py:Class.
             scratch: a folder for its temporary files, which go when it is gone.
             on_setup_logs: hears what is printed outside of any prediction.
+            mode: predict, or train if the entry is what trains the model.
+            weights: what it is to work with, if a training made its version.
+            device: which GPU it may use: one's name, "" for none; None for whatever the server may.
 
         Raises:
             RunnerError: the interpreter can't be started.
@@ -100,7 +122,7 @@ class Host:
         try:
             scratch.mkdir(parents=True, exist_ok=True)
             self._scratch = tempfile.mkdtemp(prefix="runner-", dir=scratch)
-            self._spawn(python, folder)
+            self._spawn(python, folder, _environment(self._scratch, weights, device))
         except OSError as error:
             raise _unstartable(error, f"can't start a process for it: {error}") from error
         self.loaded: asyncio.Future[dict[str, object]] = self._loop.create_future()
@@ -116,9 +138,9 @@ class Host:
         self._stream = LogStream(marker)
         self._unsent = bytearray()
         self._watch()
-        self._send(encode(Load(entry, marker)))
+        self._send(encode(Load(entry, marker, mode)))
 
-    def _spawn(self, python: str, folder: Path) -> None:
+    def _spawn(self, python: str, folder: Path, environment: dict[str, str]) -> None:
         self._control, control = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._logs, logs = os.pipe()
@@ -126,7 +148,7 @@ class Host:
             self._process = subprocess.Popen(  # noqa: S603 - the operator's own model and interpreter
                 command(python, control.fileno(), lifeline),
                 cwd=folder,
-                env=_environment(self._scratch),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=logs,
                 stderr=logs,
@@ -323,10 +345,30 @@ def _unstartable(error: OSError, reason: str) -> RunnerError:
     return NotNow(reason) if no_room(error) or error.errno in _SHORT_OF else RunnerError(reason)
 
 
-def _environment(scratch: str) -> dict[str, str]:
-    """Give the child's environment: ours, without the API's token, with a temporary folder of its own."""
+def _environment(scratch: str, weights: Weights | None, device: str | None) -> dict[str, str]:
+    """Give the child's environment: ours, without the API's token, with a temporary folder of its own.
+
+    Raises:
+        OSError: that folder has no room.
+    """
     ours = {name: value for name, value in os.environ.items() if name != "REPLICATE_API_TOKEN"}
-    return {**ours, "TMPDIR": scratch}
+    given = {} if weights is None else {"COG_WEIGHTS": str(_linked(weights, Path(scratch)))}
+    if device is not None:
+        given[VISIBLE] = device
+    return {**ours, "TMPDIR": scratch, **given}
+
+
+def _linked(weights: Weights, scratch: Path) -> Path:
+    """Give the weights the name that the training gave them: some models look at its suffix.
+
+    Raises:
+        OSError: they are gone, or there is no room for a link.
+    """
+    if not weights.path.is_file():
+        raise FileNotFoundError(f"its weights ({weights.name}) are gone")
+    link = Path(tempfile.mkdtemp(prefix="weights-", dir=scratch), weights.name)
+    link.symlink_to(weights.path.absolute())
+    return link
 
 
 def _resolve(future: asyncio.Future[T], value: T) -> None:

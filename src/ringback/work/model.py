@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,6 +29,7 @@ class Model:
         name: owner/name.
         folder: where its files are.
         entry: file.py:Class, or file.py:function.
+        train: the same of what trains it; empty if nothing does.
         version: 64 hexadecimal digits.
         sources: its files.
         without: a folder that is not part of it, wherever it lies: the server's data.
@@ -36,6 +38,7 @@ class Model:
     name: str
     folder: Path
     entry: str
+    train: str
     version: str
     sources: tuple[SourceFile, ...]
     without: Path
@@ -58,18 +61,25 @@ def read_model(name: str, folder: Path, version: str | None, without: Path) -> M
             f"model {name!r}: expected owner/name, of letters, digits, dots, dashes, underscores"
         )
     folder = folder.absolute()
-    entry = read_entry(folder)
+    entry, train = read_entries(folder)
     sources = tuple(_sources(folder, without))
-    return Model(name, folder, entry, version or _version(name, entry, sources), sources, without)
+    return Model(name, folder, entry, train, version or _version(name, entry, sources), sources, without)
 
 
-def read_entry(folder: Path) -> str:
-    """Give what the `run` (or older `predict`) of a folder's cog.yaml names.
+def read_entries(folder: Path) -> tuple[str, str]:
+    """Give what the `run` (or older `predict`) and the `train` of a folder's cog.yaml name, "" without.
 
     Raises:
         SetupError: something is missing or wrong, in one line.
     """
     path = folder / "cog.yaml"
+    config = _config(folder, path)
+    entry = _entry(folder, path, "run", config.get("run", config.get("predict")))
+    train = config.get("train")
+    return entry, "" if train is None else _entry(folder, path, "train", train)
+
+
+def _config(folder: Path, path: Path) -> dict[str, Any]:
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -81,12 +91,15 @@ def read_entry(folder: Path) -> str:
         raise SetupError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, dict):
         raise SetupError(f"{path}: expected a mapping")
-    entry = config.get("run", config.get("predict"))
+    return config
+
+
+def _entry(folder: Path, path: Path, key: str, entry: object) -> str:
     match = _ENTRY.fullmatch(entry) if isinstance(entry, str) else None
     if match is None:
-        raise SetupError(f"{path}: `run` must name file.py:Class or file.py:function, not {entry!r}")
+        raise SetupError(f"{path}: `{key}` must name file.py:Class or file.py:function, not {entry!r}")
     if not (folder / match["file"]).is_file():
-        raise SetupError(f"{path}: `run` names {match['file']}, which is not in the folder")
+        raise SetupError(f"{path}: `{key}` names {match['file']}, which is not in the folder")
     return str(entry)
 
 

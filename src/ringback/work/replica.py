@@ -1,74 +1,62 @@
-"""A replica: one runner of a version, kept supplied with predictions and replaced when it dies."""
+"""A replica: one runner of a version. Its pool keeps it supplied, and starts it anew when it dies."""
 
 import asyncio
 import contextlib
 import functools
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ringback.rules.prediction import Move
 from ringback.runner.protocol import ProtocolError
-from ringback.store import runs
-from ringback.store.lanes import Telling
 from ringback.store.runs import Claim
 from ringback.words import json
-from ringback.words.errors import Unavailable
-from ringback.work.files import no_room
-from ringback.work.host import Host, NotNow, RunnerError
+from ringback.work.host import Host, RunnerError
 from ringback.work.inputs import Fetched, InputError, close, file_inputs, needs_fetching
 from ringback.work.pace import ReplicaSettings, ahead
+from ringback.work.queue import Queue
 from ringback.work.run import Desk, PredictionRun
 
 log = logging.getLogger(__name__)
-
-_POLL_S = 5.0
-"""Seconds after which it looks for work even if nobody called: a net, not the way."""
-
-_BACKOFF_S = (1.0, 60.0)
-_UNSERVED_BATCH = 500
-_STORE_RETRY_S = 0.5
-NOT_NOW_S = 10.0
-"""Seconds until a child that the machine had no room for is tried again."""
 
 _LAST_WRITES_S = 2.0
 """Seconds a drain waits at least for results under way to be written."""
 
 
-def _succeeded(future: asyncio.Future[dict[str, object]]) -> bool:
-    return future.done() and future.exception() is None
+def _succeeded(future: asyncio.Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
 
 
 class Replica:
-    """Runs predictions of one version, one after the other."""
+    """Runs predictions of one queue, one after the other."""
 
     def __init__(
         self,
         name: str,
-        version: str,
+        queue: Queue,
         settings: ReplicaSettings,
         desk: Desk,
-        holder: str,
-        folder_now: Callable[[], Awaitable[Path]] | None = None,
+        handed_back: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take what it works with; `serve` does the work.
+        """Take what it works with; `load` starts its child, `fill` has it work.
 
         Args:
             name: owner/name, for the log.
-            version: the version's id.
+            queue: what it runs.
             settings: how it is run.
             desk: where results go.
-            holder: this process's name in leases.
-            folder_now: gives the folder to start the child in, when that may have changed.
+            handed_back: called when something that it had claimed waits again.
         """
         self.name = name
-        self.version = version
-        self._settings = settings
+        self.settings = settings
+        self.retired = False
+        self.draining = False
+        self.device: str | None = None
+        self._queue = queue
         self._desk = desk
-        self._holder = holder
-        self._folder_now = folder_now
+        self._on_handed_back = handed_back
         self._host: Host | None = None
         self._awaited: Host | None = None  # the host whose being ready, or not, has been noted
         self._runs: deque[PredictionRun] = deque()
@@ -79,27 +67,54 @@ class Replica:
         self._average: float | None = None
         self._limit: asyncio.TimerHandle | None = None
         self._finishing: set[asyncio.Task[None]] = set()
-        self._draining = False
-        self._failures = 0
+        self._idle_since = asyncio.get_running_loop().time()
 
-    async def load(self) -> dict[str, object]:
+    async def load(self, folder: Path, device: str | None = None) -> dict[str, object]:
         """Start the child and give the version's OpenAPI document.
+
+        Args:
+            folder: where it runs, with the version's files.
+            device: what it may use of the machine's devices: "" none, None whatever the server may.
 
         Raises:
             RunnerError: it can't be imported or started.
         """
-        settings = self._settings
-        folder = settings.folder
-        if self._folder_now is not None and self._host is not None:
-            try:
-                folder = await self._folder_now()
-            except OSError as error:
-                kind = NotNow if no_room(error) else RunnerError
-                raise kind(f"its files can't be put in place: {error}") from error
-        self._host = Host(settings.python, folder, settings.entry, self._desk.scratch, self._setup_logs)
-        schema = await self._host.loaded
+        settings = self.settings
+        self._host = Host(
+            settings.python,
+            folder,
+            settings.entry,
+            self._desk.scratch,
+            self._setup_logs,
+            mode=settings.mode,
+            weights=settings.weights,
+            device=device,
+        )
+        try:
+            schema = await self._host.loaded
+        except RunnerError:
+            self._awaited = self._host
+            raise
         self._file_inputs = file_inputs(schema)
         return schema
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has no child to wait for: none yet, or one that is dead and whose end has been noted."""
+        return self._host is None or (self._host.exited.done() and self._host is self._awaited)
+
+    async def ready(self) -> bool:
+        """Wait until the child is set up; say whether that is news.
+
+        Raises:
+            RunnerError: it can't be.
+        """
+        assert self._host is not None  # noqa: S101 - `load` comes first
+        is_news, self._awaited = self._awaited is not self._host, self._host
+        await self._host.ready
+        if is_news:
+            self._idle_since = asyncio.get_running_loop().time()
+        return is_news
 
     def _setup_logs(self, text: str) -> None:
         """Pass on what the model prints outside of predictions.
@@ -121,87 +136,63 @@ class Replica:
         """Whether nothing is running and nothing is left to be written."""
         return not self._runs and not self._finishing and not self._preparing
 
-    async def serve(self, *, until_empty: bool = False) -> None:
-        """Run predictions until `drain`, or until the queue is empty."""
-        while not self._draining:
-            try:
-                await self._ready()
-                empty = await self._fill()
-            except NotNow as error:  # not the model's fault: what waits for it goes on waiting
-                log.error("[%s] %s; next try in %.0f s", self.name, error, NOT_NOW_S)
-                await self._pause(NOT_NOW_S)
-                empty = False
-            except RunnerError as error:
-                if self._stopping():
-                    return
-                await self._setup_failed(str(error))
-                empty = False
-            except Unavailable:
-                await self._pause(_STORE_RETRY_S)
-                empty = False
-            except Exception:  # a replica that gives up would leave its model unserved, unseen
-                log.exception("[%s] going on after an unexpected error", self.name)
-                await self._pause(_BACKOFF_S[0])
-                empty = False
-            if until_empty and empty and self.idle:
-                return
-            if empty:
-                await self._wait(_POLL_S)
+    @property
+    def idle_s(self) -> float:
+        """For how long it has been idle, seconds."""
+        return asyncio.get_running_loop().time() - self._idle_since if self.idle else 0.0
 
-    def _stopping(self) -> bool:
-        return self._draining
+    @property
+    def busy(self) -> bool:
+        """Whether it has a prediction."""
+        return bool(self._runs or self._preparing)
 
-    async def _ready(self) -> None:
-        if self._host is None or (self._host.exited.done() and self._host is self._awaited):
-            await self.load()
-        assert self._host is not None  # noqa: S101 - `load` has just set it
-        self._awaited = self._host
-        await self._host.ready
-        self._failures = 0
+    @property
+    def up(self) -> bool:
+        """Whether its child is set up."""
+        host = self._host
+        return host is not None and _succeeded(host.ready) and not host.exited.done()
 
-    async def _setup_failed(self, reason: str) -> None:
-        """Fail what is waiting, with the reason, and try again after a pause that grows."""
-        low, high = _BACKOFF_S
-        pause = min(high, low * 2**self._failures)
-        self._failures += 1
-        log.error("[%s] setup failed: %s; next try in %.0f s", self.name, reason, pause)
-        self.stop()
-        await self._fail_waiting(f"Model setup failed: {reason}")
-        await self._pause(pause)
+    @property
+    def free(self) -> bool:
+        """Whether it could begin something at once, and has not been called to."""
+        return self.up and not self.busy and not self.retired and not self._called.is_set()
 
-    async def _fail_waiting(self, reason: str) -> None:
-        outbox = self._desk.outbox
-        telling = Telling(outbox.window_us, outbox.links)
-        with contextlib.suppress(Unavailable):
-            while await outbox.database.write(
-                lambda tx: runs.fail_unserved(tx, self.version, "", reason, telling, _UNSERVED_BATCH)
-            ):
-                pass
-            outbox.dispatch.wake()
+    @property
+    def leaving(self) -> bool:
+        """Whether it takes no more."""
+        return self.retired or self.draining
 
-    async def _pause(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
+        """Wait that long whoever calls, but no longer than it is needed."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
-        while not self._draining and (left := end - loop.time()) > 0:
-            await self._wait(left)
+        while not self.leaving and (left := end - loop.time()) > 0:
+            await self.wait(left)
 
-    async def _wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
+        """Wait until somebody calls, at most that long."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._called.wait(), seconds)
         self._called.clear()
 
-    async def _fill(self) -> bool:
-        """Claim as much as there is room for; True when there is nothing to do until somebody calls."""
+    async def fill(self, *, alone: bool = True) -> int | None:
+        """Claim as much as there is room for.
+
+        Args:
+            alone: whether nobody else could take what it claims.
+
+        Returns:
+            How much that was, or None if there was no room.
+        """
         here = len(self._runs) + len(self._preparing)
-        room = ahead(self._average) - here
-        if room * 2 <= ahead(self._average) and here:
-            return True  # half empty is early enough, and makes for fewer and larger claims
-        claims = await self._desk.outbox.database.write(
-            lambda tx: runs.claim(tx, self.version, "", self._holder, room)
-        )
+        most = ahead(self._average, alone=alone)
+        room = most - here
+        if room * 2 <= most and here:
+            return None  # half empty is early enough, and makes for fewer and larger claims
+        claims = await self._queue.claim(room)
         for claim in claims:
             self._begin(claim)
-        return not claims
+        return len(claims)
 
     def _begin(self, claim: Claim) -> None:
         run = PredictionRun(self._desk, claim, on_done=self._done, on_lost=self.cancel)
@@ -215,7 +206,7 @@ class Replica:
 
     async def _prepare(self, run: PredictionRun, input_: dict[str, Any]) -> None:
         """Fetch its input files, then give it to the runner."""
-        fetched = await self._desk.inputs.fetch(input_, self._file_inputs)
+        fetched = await self._desk.inputs.fetch(input_, self._file_inputs, run.claim.account)
         try:
             self._send(run, input_, fetched)
         finally:
@@ -225,7 +216,7 @@ class Replica:
         """It is with the runner, or has to end here: by a callback, since a task may be cancelled unbegun."""
         del self._preparing[run.id]
         self._called.set()
-        if task.cancelled() and self._draining:
+        if task.cancelled() and self.draining:
             self._give_back([run])
         elif task.cancelled():
             self._write_end(run, "cancel", None, None)
@@ -256,11 +247,11 @@ class Replica:
 
     def _start_head(self) -> None:
         self._runs[0].begin()
-        self._limit = asyncio.get_running_loop().call_later(self._settings.timeout_s, self._timed_out)
+        self._limit = asyncio.get_running_loop().call_later(self.settings.timeout_s, self._timed_out)
 
     def _timed_out(self) -> None:
         run = self._runs[0]
-        run.timed_out = f"Prediction timed out after {self._settings.timeout_s:g} s (the model's time limit)"
+        run.timed_out = f"Prediction timed out after {self.settings.timeout_s:g} s (the model's time limit)"
         self._stop(run)
 
     def cancel(self, prediction_id: str) -> None:
@@ -277,7 +268,7 @@ class Replica:
             return
         run.stopped = True
         host.cancel(run.id)
-        asyncio.get_running_loop().call_later(self._settings.cancel_grace_s, self._insist, host, run)
+        asyncio.get_running_loop().call_later(self.settings.cancel_grace_s, self._insist, host, run)
 
     def _insist(self, host: Host, run: PredictionRun) -> None:
         if run.verdict is None and self._runs and self._runs[0] is run:
@@ -323,7 +314,7 @@ class Replica:
             self._write_end(head, "fail", head.timed_out, None)
         elif head.stopped:
             self._write_end(head, "cancel", None, None)
-        elif self._draining:
+        elif self.draining:
             rest.insert(0, head)
         else:
             log.error("[%s] the model's process %s while running %s", self.name, how, head.id)
@@ -339,22 +330,9 @@ class Replica:
             self._keep(asyncio.ensure_future(self._hand_back([run.claim for run in runs])))
 
     async def _hand_back(self, claims: list[Claim]) -> None:
-        holds = [claim.hold for claim in claims]
-        outbox = self._desk.outbox
-        telling = Telling(outbox.window_us, outbox.links)
-        while True:
-            try:
-                await outbox.database.write(
-                    lambda tx: runs.hand_back(tx, holds, telling, self._settings.rerun)
-                )
-            except Unavailable:
-                if self._draining:
-                    return  # recovery at the next start does the same
-                await asyncio.sleep(_STORE_RETRY_S)
-            else:
-                break
-        outbox.dispatch.wake()
-        self._called.set()
+        if await self._queue.hand_back(claims, self.settings.rerun, lambda: self.draining):
+            self._called.set()
+            self._on_handed_back()
 
     def _keep(self, task: "asyncio.Task[None]") -> None:
         self._finishing.add(task)
@@ -362,30 +340,42 @@ class Replica:
 
     def _finished(self, task: "asyncio.Task[None]") -> None:
         self._finishing.discard(task)
+        self._idle_since = asyncio.get_running_loop().time()
         self._called.set()  # a drain may be waiting for the last one
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("[%s] a result could not be written", self.name, exc_info=error)
+
+    def retire(self) -> None:
+        """Claim no more, and finish what is here."""
+        self.retired = True
+        if not self.up:
+            self.stop()
+        self._called.set()
 
     def stop(self) -> None:
         """Kill the child."""
         if self._host is not None:
             self._host.kill()
 
+    async def stopped(self) -> None:
+        """Kill the child, and wait until it is dead."""
+        if self._host is not None:
+            self._host.kill()
+            await self._host.exited
+
     async def drain(self, grace_s: float) -> None:
         """Claim no more; let what runs finish within `grace_s` seconds, then hand it back."""
-        self._draining = True
+        self.draining = True
         self._called.set()
         loop = asyncio.get_running_loop()
         end = loop.time() + grace_s
         while not self.idle and (left := end - loop.time()) > 0:
-            await self._wait(left)
+            await self.wait(left)
         for task in self._preparing.values():
             task.cancel()
         if self._preparing:
             await asyncio.wait(self._preparing.values())
-        if self._host is not None:
-            self._host.kill()
-            await self._host.exited
+        await self.stopped()
         # A result that can't be written (a full disk) is not waited for for ever: recovery takes its
         # prediction over at the next start.
         if self._finishing:

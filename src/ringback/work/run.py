@@ -13,15 +13,17 @@ from pathlib import Path
 from ringback.rules.prediction import Move, mask
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.store import files as file_rows
-from ringback.store import runs
+from ringback.store import runs, trainings
 from ringback.store.database import Tx
 from ringback.store.lanes import Telling
 from ringback.store.outbox import Outbox
 from ringback.store.runs import Change, Claim, Ending, NewChunk
+from ringback.store.trainings import Result
 from ringback.words.errors import Unavailable
 from ringback.words.json import canonical
 from ringback.work.files import FileStore, Incoming, Stored, no_room, sync
 from ringback.work.inputs import InputFiles
+from ringback.work.training import NoWeightsError, made
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Desk:
         files: where output files go.
         inputs: where input files come from.
         scratch: a folder for the runners' temporary files.
+        trained: called when a training has made a version.
     """
 
     outbox: Outbox
@@ -56,6 +59,7 @@ class Desk:
     files: FileStore
     inputs: InputFiles
     scratch: Path
+    trained: Callable[[], None] = lambda: None
 
 
 class PredictionRun:
@@ -95,6 +99,7 @@ class PredictionRun:
         self._writing: asyncio.Task[None] | None = None
         self._fault: str | None = None
         self._trouble = ""
+        self._returned: object = None
 
     def begin(self) -> None:
         """The predictor starts on it now."""
@@ -114,6 +119,9 @@ class PredictionRun:
     def output(self, message: Output) -> None:
         """See host.Listener."""
         value = message.value
+        if self.claim.kind == "training":
+            self._returned = value  # shown with the version that it makes, when it ends
+            return
         if self._incoming is not None and self._fault is not None:
             return  # it may name a file that is not there
         try:
@@ -199,9 +207,7 @@ class PredictionRun:
 
         async def verb(tx: Tx, telling: Telling) -> Change:
             await self._add_files(tx, stored)
-            return await runs.advance(
-                tx, self.claim.hold, started=started, chunks=chunks, telling=telling
-            )
+            return await runs.advance(tx, self.claim.hold, started=started, chunks=chunks, telling=telling)
 
         change = await self._change((_START if started else 0) | (_PARTIAL if chunks else 0), verb)
         return change.held
@@ -218,6 +224,7 @@ class PredictionRun:
             self._timer.cancel()
         if self._writing is not None:
             await self._writing
+        result = await self._result() if move == "succeed" and self.claim.kind == "training" else None
         chunks, files = self._take(), self._take_files()
         stored = await self._stored(files)
         if self._fault is not None and move == "succeed":
@@ -228,11 +235,27 @@ class PredictionRun:
 
         async def verb(tx: Tx, telling: Telling) -> Change:
             await self._add_files(tx, stored)
+            if result is not None and move == "succeed":
+                return await trainings.end(tx, self.claim.hold, ending, result, telling)
             return await runs.end(tx, self.claim.hold, ending, telling)
 
-        await self._change(self.claim.events, verb)
+        change = await self._change(self.claim.events, verb)
+        if result is not None and change.held:
+            self._desk.trained()
         if self._incoming is not None:
             self._incoming.discard()
+
+    async def _result(self) -> Result | None:
+        """Give what a training has made; None, and a fault, if it is nothing to make a version of."""
+        desk = self._desk
+        self._incoming = self._incoming or Incoming(desk.files)
+        try:
+            return await made(self._returned, self._incoming, desk.inputs, self.claim.account, self._url)
+        except NoWeightsError as error:
+            self._fault = self._fault or str(error)
+        except OSError as error:
+            self._fault = f"the weights can't be stored: {error.strerror}"
+        return None
 
     def _take_files(self) -> list[Stored]:
         if self._incoming is None:

@@ -1,14 +1,14 @@
 -- name: default
 SELECT id FROM accounts ORDER BY created_at, id LIMIT 1;
 
--- name: username
-SELECT username FROM accounts WHERE id = $1;
-
--- name: of_username
-SELECT id FROM accounts WHERE lower(username) = lower($1);
-
 -- name: create
 INSERT INTO accounts (id, username, created_at) VALUES ($1, $2, $3);
+
+-- name: of_username
+SELECT id FROM accounts WHERE username = $1;
+
+-- name: username
+SELECT username FROM accounts WHERE id = $1;
 
 -- name: token
 SELECT account_id FROM tokens WHERE digest = $1 AND revoked_at IS NULL;
@@ -17,7 +17,14 @@ SELECT account_id FROM tokens WHERE digest = $1 AND revoked_at IS NULL;
 SELECT 1 FROM tokens WHERE account_id = $1 AND revoked_at IS NULL LIMIT 1;
 
 -- name: add_token
-INSERT INTO tokens (digest, account_id, name, created_at) VALUES ($1, $2, $3, $4);
+INSERT INTO tokens (digest, account_id, name, created_at, id, hint) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: tokens
+SELECT t.id, t.hint, a.username, t.name, t.created_at, t.revoked_at FROM tokens t JOIN accounts a ON a.id = t.account_id
+WHERE a.username = coalesce($1, a.username) ORDER BY t.created_at, t.id;
+
+-- name: revoke
+UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING digest;
 
 -- name: current_secret
 SELECT key, created_at FROM secrets WHERE account_id = $1 AND expires_at IS NULL;

@@ -26,6 +26,9 @@ SELECT name, account_id, made_by, visibility, hardware, description, github_url,
        cover_image_url, run_count, created_at
 FROM models WHERE name = $1 AND served AND (visibility = 'public' OR account_id = $2);
 
+-- name: hardware
+SELECT hardware FROM models WHERE name = $1;
+
 -- name: readme
 SELECT readme FROM models WHERE name = $1;
 
@@ -66,4 +69,4 @@ ORDER BY place DESC, name DESC LIMIT $6;
 
 -- name: texts
 SELECT name, coalesce(description, '') FROM models
-WHERE served AND (visibility = 'public' OR account_id = $1);
+WHERE name > $2 AND served AND (visibility = 'public' OR account_id = $1) ORDER BY name LIMIT $3;

@@ -15,6 +15,11 @@ UPDATE models SET run_count = run_count + $2 WHERE name = (SELECT model FROM ver
 SELECT DISTINCT version_id, pool FROM predictions
 WHERE holder IS NULL AND status IN ('starting', 'processing');
 
+-- name: count_waiting
+SELECT count(*) FROM (SELECT 1 FROM predictions
+                      WHERE version_id = $1 AND pool = $2 AND holder IS NULL
+                        AND status IN ('starting', 'processing') LIMIT $3) AS queue;
+
 -- name: start
 UPDATE predictions SET status = $2, started_at = coalesce(started_at, $3) WHERE id = $1;
 

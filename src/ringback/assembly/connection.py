@@ -1,0 +1,145 @@
+"""An HTTP connection with bounds where uvicorn has none: the head's size and time, and a body nobody reads.
+
+The parser keeps a head, however long, until it is whole; and after an answer to the first part of a body the
+rest is read and thrown away for as long as it comes.
+"""
+
+import asyncio
+from typing import Any
+
+from starlette.responses import Response
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ringback.api.problem import problem
+
+HEAD_LIMIT = 65_536
+"""Bytes of a request's line and headers: more than proxies let through (nginx 32 KiB)."""
+
+HEAD_S = 30.0
+"""Seconds in which a head must be whole, from the connection's beginning or from its first byte."""
+
+BODY_S = 60.0
+"""Seconds for the next bytes of a body."""
+
+REST_LIMIT = 67_108_864
+REST_S = 30.0
+"""Bytes and seconds for the rest of a body that was answered early.
+
+Closing at once would be a reset for whoever still sends, and many would not see the answer then.
+"""
+
+_NOT_HTTP = problem(400, "The request is not valid HTTP/1.1.")
+_TOO_LONG = problem(431, f"The request's line and headers are over the limit of {HEAD_LIMIT:,} bytes.")
+
+
+class _TooLongError(Exception):
+    """Ends the parsing of a head."""
+
+
+class Connection(HttpToolsProtocol):
+    """Speaks HTTP/1.1 on one connection."""
+
+    def __init__(self, *args: Any, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._timer: asyncio.TimerHandle | None = None
+        self._in_body = False
+        self._is_answering = False
+        self._size = 0
+        """Of the head: the parts that the parser has given."""
+        self._fed = 0
+        """Of the head: what the parser was fed after the chunk in which it began."""
+        self._rest: int | None = None
+        """How many bytes may still come of a body that was answered."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self._close_in(HEAD_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything."""
+        super().connection_lost(exc)
+        self._close_in(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, and see that it comes to something."""
+        if self.transport.is_closing():
+            return
+        self._fed += len(data)
+        super().data_received(data)
+        if self._rest is not None:
+            self._rest -= len(data)
+            if self._rest < 0:
+                self.transport.close()
+        elif self._in_body:
+            self._close_in(BODY_S)
+        elif self._is_answering:
+            self._close_in(None)
+        elif self._fed > HEAD_LIMIT:
+            self._refuse(_TOO_LONG)
+        elif self._timer is None:
+            self._close_in(HEAD_S)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._size = self._fed = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """A part of its URL."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole header."""
+        self._count(len(name) + len(value) + len(b": \r\n"))
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        if self._size > HEAD_LIMIT:
+            raise _TooLongError
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: the request is handed to the application."""
+        super().on_headers_complete()
+        self._in_body = self._is_answering = True
+
+    def on_message_complete(self) -> None:
+        """The body is whole."""
+        super().on_message_complete()
+        self._in_body = False
+        self._fed = 0
+        if self._rest is not None:
+            self._rest = None
+            self._close_in(self.timeout_keep_alive)
+
+    def on_response_complete(self) -> None:
+        """The answer is sent."""
+        super().on_response_complete()
+        self._is_answering = not self.cycle.response_complete  # another request may have been queued
+        if self._in_body and not self._is_answering and not self.transport.is_closing():
+            self._rest = REST_LIMIT
+            self._close_in(REST_S)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 # uvicorn's words
+        """Refuse what can't be parsed."""
+        self._refuse(_TOO_LONG if self._size > HEAD_LIMIT else _NOT_HTTP)
+
+    def _refuse(self, response: Response) -> None:
+        phrase = b"Request Header Fields Too Large" if response is _TOO_LONG else b"Bad Request"
+        head = [b"HTTP/1.1 %d %b" % (response.status_code, phrase)]
+        head += [b"%b: %b" % pair for pair in response.raw_headers]
+        self.transport.write(b"\r\n".join([*head, b"connection: close", b"", bytes(response.body)]))
+        self.transport.close()
+
+    def _close_in(self, seconds: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._late)
+
+    def _late(self) -> None:
+        if self._in_body and self._is_answering and self.flow.read_paused:
+            self._close_in(BODY_S)  # it is us who don't read on
+        else:
+            self.transport.close()
