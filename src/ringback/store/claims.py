@@ -263,7 +263,7 @@ class _Taking:
         if before and len(rows) < limit:
             more = await tx.rows(Q["failed"], origin.key, before, tx.now, limit - len(rows))
             rows += more
-            if not rows and not health.is_closed:
+            if not (rows or health.is_closed or await endpoints.waits(tx, origin, health)):
                 await endpoints.save(tx, replace(origin, health=replace(health, recovered_at=0)))
         return rows
 

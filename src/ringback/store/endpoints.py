@@ -192,7 +192,7 @@ async def _changed(tx: Tx, endpoint: Endpoint, health: Health, limit: int) -> En
     if (
         health.recovered_at
         and replace(health, recovered_at=0) == WELL
-        and not await _waits(tx, endpoint, health)
+        and not await waits(tx, endpoint, health)
     ):
         health = WELL
     if health == endpoint.health:
@@ -202,8 +202,8 @@ async def _changed(tx: Tx, endpoint: Endpoint, health: Health, limit: int) -> En
     return changed
 
 
-async def _waits(tx: Tx, endpoint: Endpoint, health: Health) -> bool:
-    """Whether lanes that failed before a recovery still wait."""
+async def waits(tx: Tx, endpoint: Endpoint, health: Health) -> bool:
+    """Say whether lanes that failed before a recovery still wait for it; of an origin, on its shelves too."""
     if endpoint.account:
         return endpoint.serve_at is not None
     recovered = health.recovered_at
