@@ -117,6 +117,25 @@ async def test_an_endpoint_that_hangs_leaves_slots_of_its_origin_to_the_others(o
     assert await outage.world.rows("SELECT 1 FROM deliveries WHERE status = 'delivered'")
 
 
+async def test_endpoints_with_nothing_due_hide_nobody_who_stands_behind_a_full_one(outage: Outage) -> None:
+    await outage.owing(20, path="/later/%d")
+    await outage.claim()
+    await outage.answer(down(UNFIT))
+    await outage.owing(300)
+    assert len(await outage.claim()) == 24
+    await outage.owing(path="/well")
+    assert [work.url for work in await outage.claim()] == [f"{ORIGIN}/well?x=1"]
+
+
+async def test_many_endpoints_that_hang_hide_nobody_whose_name_is_between_theirs(outage: Outage) -> None:
+    for _ in range(5):
+        await outage.owing(24, path="/hook/%d")
+        outage.world.wait(1)
+    assert len(await outage.claim()) == 24
+    await outage.owing(path="/hook/7/well")
+    assert [work.url for work in await outage.claim()] == [f"{ORIGIN}/hook/7/well?x=1"]
+
+
 async def test_what_stands_behind_a_full_endpoint_is_not_forgotten(outage: Outage) -> None:
     await outage.owing(300)
     await outage.claim()

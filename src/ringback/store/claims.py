@@ -35,8 +35,8 @@ _ROWS = 1024
 
 _STEPS = 4
 
-_ENDPOINTS = 16
-"""Endpoints of an origin looked at behind one that has all it may have."""
+_NAMES = 1024
+"""Endpoints of an origin looked at behind those that have all they may have, due or not."""
 
 _NET = SECOND
 """Microseconds until a shelf that had no room is looked at again if nobody calls."""
@@ -231,26 +231,20 @@ class _Taking:
 
     async def _past(self, crowds: frozenset[str], origin: Endpoint, room: int) -> int:
         """Look for other endpoints behind those that have all they may have; give the room that is left."""
-        for key in await self._endpoints(origin.key, max(crowds)):
+        # As many as are in flight may have nothing more to get, before one that has.
+        for key in await self._endpoints(origin.key, max(crowds), self.used(origin.key) + room):
             if room > 0 and key not in crowds:
                 rows = await self.tx.rows(Q["due_of"], origin.key, key, self.tx.now, room)
                 room = (await self._from(rows, origin, room)).room
         return room
 
-    async def _endpoints(self, origin: str, start: str) -> list[str]:
-        """Give endpoints of an origin that something is owed to, those after `start` first."""
-        key, is_turned = start, False
-        found: list[str] = []
-        for _ in range(_ENDPOINTS):
-            row = await self.tx.row(Q["next_endpoint"], origin, key)
-            if row is None and not is_turned:
-                is_turned = True
-                row = await self.tx.row(Q["next_endpoint"], origin, "")
-            if row is None or (is_turned and row[0] >= start):
-                break
-            key = str(row[0])
-            found.append(key)
-        return found
+    async def _endpoints(self, origin: str, start: str, limit: int) -> list[str]:
+        """Give endpoints of an origin that something is due at, those after `start` first."""
+        now = self.tx.now
+        found = await self.tx.rows(Q["due_endpoints"], origin, start, now, _NAMES, limit)
+        if len(found) < limit:
+            found += await self.tx.rows(Q["due_endpoints"], origin, "", now, _NAMES, limit - len(found))
+        return [str(row[0]) for row in found]
 
     async def _waiting(self, origin: Endpoint, limit: int) -> list[Row]:
         """Give an origin's lanes that may go: those that are due; of one that is closed or was, all."""
