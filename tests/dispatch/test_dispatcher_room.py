@@ -7,7 +7,7 @@ from ringback.deliver.dispatcher import Dispatcher, DispatchSettings
 from ringback.rules.endpoint import Target
 from ringback.rules.snapshot import Links
 from ringback.store.claims import Claimed
-from ringback.store.lanes import NOTHING
+from ringback.store.lanes import NOTHING, Owed
 
 
 class Store:
@@ -25,18 +25,26 @@ async def waits(meanwhile: Callable[[Dispatcher], Callable[[], None]]) -> float:
     def happens() -> None:
         meanwhile(dispatcher)()
 
-    dispatcher = Dispatcher(
-        Store(happens),  # type: ignore[arg-type] # only `write` is used
+    dispatcher = dispatching(happens)
+    reservation = dispatcher.reserve(at("a"))
+    assert reservation is not None
+    reservations.append(reservation)
+    return await dispatcher.run_once()
+
+
+def dispatching(meanwhile: Callable[[], None]) -> Dispatcher:
+    return Dispatcher(
+        Store(meanwhile),  # type: ignore[arg-type] # only `write` is used
         None,  # type: ignore[arg-type] # nothing is sent
         DispatchSettings(Links("http://x"), in_flight=4, in_flight_per_origin=1),
         holder="d",
         clock=lambda: 0,
         jitter=lambda: 0.0,
     )
-    reservation = dispatcher.reserve(Target("http://a:80", "acct_1 http://a/"))
-    assert reservation is not None
-    reservations.append(reservation)
-    return await dispatcher.run_once()
+
+
+def at(host: str) -> Target:
+    return Target(f"http://{host}:80", f"acct_1 http://{host}/")
 
 
 reservations: list[Any] = []
@@ -48,3 +56,14 @@ async def test_room_that_comes_free_during_a_claim_is_used_at_once() -> None:
 
 async def test_without_it_the_claim_waits_to_be_called() -> None:
     assert await waits(lambda _dispatcher: lambda: None) > 0.0
+
+
+async def test_origins_that_found_no_slot_are_not_remembered_once_all_are_looked_at_again() -> None:
+    dispatcher = dispatching(lambda: None)
+    taken = [dispatcher.reserve(at(host)) for host in "abcd"]
+    for number in range(1000):
+        dispatcher.expect(Owed(due=0), at(f"host-{number}"))
+    assert len(dispatcher._crowded) == 1000
+    assert taken[0] is not None
+    taken[0].use(NOTHING)
+    assert dispatcher._crowded == set()

@@ -202,6 +202,7 @@ class Dispatcher:
     def wake(self) -> None:
         """Look for due lanes now, everywhere."""
         self._round = NEW_ROUND  # what is due may wait at an origin that was passed already in this one
+        self._crowded.clear()  # the walk comes to all of them
         self._walk_at = 0
         self._planned = 0
         self._called.set()
