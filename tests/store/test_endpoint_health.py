@@ -238,6 +238,17 @@ async def test_a_paused_endpoint_keeps_everything_until_it_is_resumed(outage: Ou
     assert await outage.rows() == []
 
 
+async def test_to_resume_what_was_never_paused_writes_nothing(outage: Outage) -> None:
+    await outage.world.database.write(lambda tx: endpoints.resume(tx, HOOK))
+    assert await outage.rows() == []
+
+
+async def test_a_pause_that_ends_before_anything_was_owed_leaves_nothing(outage: Outage) -> None:
+    await outage.world.database.write(lambda tx: endpoints.pause(tx, HOOK))
+    await outage.world.database.write(lambda tx: endpoints.resume(tx, HOOK))
+    assert await outage.rows() == []
+
+
 async def test_a_probe_that_dies_with_its_dispatcher_is_made_again_at_once(outage: Outage) -> None:
     await outage.owing(8)
     await outage.claim()

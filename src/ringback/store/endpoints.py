@@ -262,10 +262,14 @@ async def pause(tx: Tx, target: Target) -> Endpoint:
 
 async def resume(tx: Tx, target: Target) -> Endpoint:
     """End a pause; an endpoint that is closed is probed at once. A Retry-After still holds."""
-    endpoint = await get(tx, target.endpoint) or blank(target)
+    endpoint = await get(tx, target.endpoint)
+    if endpoint is None:
+        return blank(target)
     health = rules.resumed(endpoint.health, tx.now)
-    serve_at = None if endpoint.serve_at is None else max(tx.now, health.held_until)
-    resumed = replace(endpoint, health=health, serve_at=serve_at)
+    if endpoint.serve_at is None:  # nothing stands there that could have failed before
+        resumed = replace(endpoint, health=replace(health, recovered_at=0))
+    else:
+        resumed = replace(endpoint, health=health, serve_at=max(tx.now, health.held_until))
     await save(tx, resumed)
     return resumed
 
