@@ -45,7 +45,7 @@ WHERE key IN (SELECT key FROM endpoints
               ORDER BY serve_at LIMIT $4);
 
 -- name: probe_more
-UPDATE endpoints SET serve_at = $2, not_before = max(closed_at + 1, $2)
+UPDATE endpoints SET serve_at = $2, not_before = CASE WHEN closed_at < $2 THEN $2 ELSE closed_at + 1 END
 WHERE key IN (SELECT key FROM endpoints
               WHERE origin = $1 AND serve_at > $2 AND closed_at IS NOT NULL AND NOT probing AND paused_at IS NULL
                 AND held_until <= $2
