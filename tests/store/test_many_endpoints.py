@@ -144,7 +144,7 @@ async def opened_with_shelves(outage: Outage, count: int) -> None:
     await outage.answer(up)
     assert not (await of_origin(outage.world)).is_closed
     standing = await outage.world.row(
-        "SELECT count(*) FROM lanes WHERE shelved AND due_at > ?", outage.world.now
+        "SELECT count(*) FROM lanes WHERE shelved AND due_at > $1", outage.world.now
     )
     assert standing[0] >= count
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ringback.rules.retry import SECOND
-from ringback.store import accounts, deliveries
+from ringback.store import accounts
 from ringback.store.database import Tx
 from ringback.store.lanes import NOTHING, Owed
 from ringback.store.predictions import Ending
@@ -190,7 +190,7 @@ async def test_each_attempt_is_recorded(world: World) -> None:
         begun.append(world.now)
         await world.settle(await world.head(), result)
         world.wait(20)
-    found = await world.database.read(lambda tx: deliveries.attempts_of(tx, id_))
+    found = await world.attempts(id_)
     assert [(item.number, item.attempt, item.started_at, item.status) for item in found] == [
         (1, 1, begun[0], 503),
         (1, 2, begun[1], 429),

@@ -4,7 +4,6 @@ A list of them is walked, newest first, a bounded number of rows at a time. Whoe
 place where the last look ended, whether that found anything or not.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -16,7 +15,6 @@ from ringback.store import endpoints
 from ringback.store.database import Row, Tx, queries
 from ringback.words.ids import earliest_id
 
-Q = queries("deliveries")
 L = queries("listing")
 
 _NEWEST_ID = "z" * 26
@@ -24,45 +22,6 @@ _NEWEST_AT = 1 << 62
 _DAY = 86_400_000_000
 _HISTORY = 100
 """Attempts shown of a delivery, the newest: each may hold 64 KiB of an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One recorded attempt. Times in microseconds."""
-
-    number: int
-    attempt: int
-    started_at: int
-    duration: int
-    cause: str
-    status: int | None
-    diagnosis: str
-    excerpt: str
-    resent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One delivery: `digest` and `length` are of its body's bytes, None until the first attempt."""
-
-    number: int
-    event: Event
-    status: str
-    attempts: int
-    created_at: int
-    settled_at: int | None
-    digest: str | None
-    length: int | None
-
-
-async def of_prediction(tx: Tx, prediction_id: str) -> list[Delivery]:
-    """Give a prediction's deliveries, oldest first."""
-    return [Delivery(*row) for row in await tx.rows(Q["of_prediction"], prediction_id)]
-
-
-async def attempts_of(tx: Tx, prediction_id: str) -> list[Attempt]:
-    """Give all attempts of a prediction's deliveries, in order."""
-    return [Attempt(*row) for row in await tx.rows(Q["attempts_of"], prediction_id)]
 
 
 class Wanted(Struct, frozen=True):
