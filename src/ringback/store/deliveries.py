@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ringback.rules.endpoint import WELL, endpoint_key
 from ringback.rules.prediction import Event
-from ringback.rules.waiting import Owed
+from ringback.rules.waiting import Queued
 from ringback.store import endpoints
 from ringback.store.database import Row, Tx, queries
 from ringback.words.ids import earliest_id
@@ -141,7 +141,7 @@ class Shown(Struct, frozen=True):
         asked_at: when somebody asked for it to be sent again.
         reason: why it is dead, where no attempt says it.
         last: its last recorded attempt.
-        owed: what stands around it while it is pending, else None.
+        queued: what stands around it while it is pending, else None.
     """
 
     prediction_id: str
@@ -157,7 +157,7 @@ class Shown(Struct, frozen=True):
     length: int | None
     reason: str | None
     last: Last | None
-    owed: Owed | None
+    queued: Queued | None
 
 
 async def shown(tx: Tx, account: str, prediction_id: str, number: int) -> Shown | None:
@@ -167,7 +167,7 @@ async def shown(tx: Tx, account: str, prediction_id: str, number: int) -> Shown 
         return None
     endpoint, origin, status = row[4], row[5], row[3]
     last = None if row[16] is None else _last(row[16:23])
-    owed = await _owed(tx, row, endpoint_key(account, endpoint), origin) if status == "pending" else None
+    queued = await _queued(tx, row, endpoint_key(account, endpoint), origin) if status == "pending" else None
     attempts, created_at, settled_at, asked_at, digest, length = row[6:12]
     return Shown(
         prediction_id,
@@ -183,7 +183,7 @@ async def shown(tx: Tx, account: str, prediction_id: str, number: int) -> Shown 
         length,
         row[23],
         last,
-        owed,
+        queued,
     )
 
 
@@ -192,11 +192,11 @@ def _last(row: Row) -> Last:
     return Last(attempt, started_at, duration, cause, status, diagnosis, bool(asked))
 
 
-async def _owed(tx: Tx, row: Row, key: str, origin: str) -> Owed:
+async def _queued(tx: Tx, row: Row, key: str, origin: str) -> Queued:
     number, due_at, lane_due_at, held, head = row[1], *row[12:16]
     is_head = number == head
     endpoint = await endpoints.get(tx, key)
-    return Owed(
+    return Queued(
         (lane_due_at or due_at) if is_head else due_at,
         bool(held) and is_head,
         None if is_head else head,
