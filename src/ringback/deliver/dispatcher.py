@@ -14,10 +14,10 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from ringback import __version__
 from ringback.deliver.agenda import Agenda
 from ringback.deliver.observer import NOBODY, Observer
 from ringback.deliver.report import announce, report
+from ringback.deliver.signing import signed
 from ringback.rules.attempt import Result
 from ringback.rules.endpoint import HealthRules, Target
 from ringback.rules.lane import End
@@ -33,7 +33,7 @@ from ringback.store.rooms import NEW_ROUND, Rooms
 from ringback.store.settlements import Settling
 from ringback.words.errors import Unavailable
 from ringback.words.ids import delivery_id
-from ringback.words.signature import Signer, sign
+from ringback.words.signature import Signer
 
 log = logging.getLogger(__name__)
 
@@ -373,13 +373,8 @@ class Dispatcher:
 
     def _headers(self, work: Work) -> dict[str, str]:
         id_ = delivery_id(work.prediction_id, work.number)
-        timestamp = self._wall() // SECOND
         return {
-            "content-type": "application/json",
-            "user-agent": f"ringback/{__version__}",
-            "webhook-id": id_,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(work.secrets, id_, timestamp, work.body, self._keys()),
+            **signed(id_, work.body, self._wall(), work.secrets, self._keys()),
             "ringback-event": work.event,
             "ringback-attempt": str(work.attempt),
         }
