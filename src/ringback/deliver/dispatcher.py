@@ -1,7 +1,7 @@
 """The dispatcher: claims lanes, POSTs their heads, settles; one task for each attempt in flight.
 
 What it remembers (attempts in flight, by origin) is only what it is doing right now: after kill -9 it starts
-empty, and store/lanes.recover frees what it held.
+empty, and store/settlements.recover frees what it held.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Endpoints that are special now: their health, and the shelf where their due lanes stand meanwhile.
 
-An endpoint, or an origin, has a row only while it is failing, closed, held, recovering, paused or full; where
-all is well there is none, and nothing here costs anything. The lanes of a special endpoint are put on its
-shelf as they come due, out of the way of everybody else's, and are looked at when the row says so.
+An endpoint, or an origin, has a row only while it is failing, closed, held, recovering or paused; where all
+is well there is none, and nothing here costs anything. The lanes of a special endpoint are put on its shelf
+as they come due, out of the way of everybody else's, and are looked at when the row says so.
 """
 
 from msgspec import Struct

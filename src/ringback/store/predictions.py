@@ -11,6 +11,7 @@ from ringback.rules import prediction as rules
 from ringback.rules.endpoint import Target, endpoint_key
 from ringback.rules.lane import PARTIAL
 from ringback.rules.prediction import EVENT_OF, TERMINAL, Event, Move, Status, mask
+from ringback.rules.retry import SECOND
 from ringback.rules.snapshot import Chunk, Facts
 from ringback.store import lanes, subjects
 from ringback.store.database import Row, Tx, queries
@@ -25,7 +26,6 @@ NewChunk = tuple[Literal["value", "items", "logs"], str]
 """A piece of output or logs to append."""
 
 _PARTIAL_OF: dict[str, Event] = {"value": "output", "items": "output", "logs": "logs"}
-SECOND = 1_000_000
 
 
 class Webhook(Struct, frozen=True):
