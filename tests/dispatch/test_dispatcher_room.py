@@ -18,7 +18,7 @@ class Store:
 
     async def write(self, _unit: Any) -> Claimed:
         self._meanwhile()
-        return Claimed((), None, "", full=True)
+        return Claimed((), "", full=True)
 
 
 async def waits(meanwhile: Callable[[Dispatcher], Callable[[], None]]) -> float:

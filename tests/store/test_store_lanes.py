@@ -10,7 +10,7 @@ from ringback.store import accounts
 from ringback.store.database import Tx
 from ringback.store.lanes import NOTHING, Owed
 from ringback.store.predictions import Ending
-from store.world import ACCOUNT, BROKEN, GONE, OK, World, busy, hook
+from store.world import ACCOUNT, BROKEN, GONE, OK, ORIGIN, World, busy, hook
 
 DAY = 86400
 
@@ -33,7 +33,7 @@ async def test_the_throttle_lets_one_through_and_holds_the_next_until_its_time(w
     world.wait(0.099_999)
     early = await world.lanes()
     assert early.works == ()
-    assert early.next_due == world.now + 1
+    assert early.later == ((ORIGIN, world.now + 1),)
     world.wait(0.000_001)
     work = await world.head()
     assert (work.number, json.loads(work.body)["output"]) == (2, [1, 2, 3])

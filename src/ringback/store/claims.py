@@ -60,17 +60,16 @@ class Claimed(Struct, frozen=True):
 
     Attributes:
         works: the attempts to make.
-        next_due: when to claim again at the latest (microseconds; now if the round is not over), or None.
         after: where the next claim goes on.
         full: some origin had no room for all that may be due: claim again when there is room.
         round: the walk, if it is not over.
-        later: origins that were looked at, each with the time at which it is to be looked at again.
+        later: origins that were looked at, each with the time (microseconds) at which it is to be looked at
+            again, if that is a matter of time.
         crowded: origins with more due than they may have in flight.
         shelf_due: when a shelf is to be looked at next, microseconds, or None.
     """
 
     works: tuple[Work, ...]
-    next_due: int | None
     after: str
     full: bool
     round: Round = NEW_ROUND
@@ -90,7 +89,6 @@ async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
     shelf_due = await endpoints.next_due(tx) if await endpoints.any_special(tx) else None
     return Claimed(
         tuple(taking.works),
-        _earlier(walk.due, shelf_due) if is_over else tx.now,
         after,
         taking.full or bool(taking.crowded),
         NEW_ROUND if is_over else walk,
@@ -115,13 +113,9 @@ async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
         if not following or (wrapped and following >= walk.start) or (walk.wrapped and turned):
             return origin, walk, True
         origin = following
-        due = await taking.look_at(origin)
-        walk = Round(walk.start or origin, wrapped, _earlier(walk.due, due))
+        await taking.look_at(origin)
+        walk = Round(walk.start or origin, wrapped)
     return origin, walk, False
-
-
-def _earlier(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else min(one, other)
 
 
 async def _next_origin(tx: Tx, after: str) -> str:
@@ -187,8 +181,8 @@ class _Taking:
             self.begun[target.endpoint] += 1
             self.works.append(await begin(self.tx, Lease(id_, self.holder, int(row[0])), self.links))
 
-    async def look_at(self, origin: str) -> int | None:
-        """Take what an origin has room for; give when to look at it again, if that is a matter of time."""
+    async def look_at(self, origin: str) -> None:
+        """Take what an origin has room for; note when to look at it again, if that is a matter of time."""
         due: int | None = self.tx.now
         if self.left <= 0:
             self.full = True
@@ -196,7 +190,6 @@ class _Taking:
             due = await self.origin(origin)
         if due is not None:
             self.later[origin] = due
-        return due
 
     async def origin(self, name: str) -> int | None:
         """Take what an origin has room for; give when its next lane is due, if that is later."""
