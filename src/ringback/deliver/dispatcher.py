@@ -147,6 +147,7 @@ class Dispatcher:
         self._called = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._round = NEW_ROUND
+        self._calls = 0  # how often somebody has asked for a new round
         self._walk_at = 0  # when the next walk over all origins begins, microseconds
         self._agenda = Agenda()
         self._claiming = False
@@ -201,6 +202,7 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Look for due lanes now, everywhere."""
+        self._calls += 1
         self._round = NEW_ROUND  # what is due may wait at an origin that was passed already in this one
         self._crowded.clear()  # the walk comes to all of them
         self._walk_at = 0
@@ -230,9 +232,9 @@ class Dispatcher:
         if self._total >= self._settings.in_flight:
             self._full = True
             return _POLL_S
-        walked, walk_at = self._round, self._walk_at
-        walks = walked != NEW_ROUND or now >= walk_at
-        if walks:
+        calls = self._calls
+        walks = self._round != NEW_ROUND or now >= self._walk_at
+        if walks and self._round == NEW_ROUND:
             self._walk_at = now + int(_POLL_S * SECOND)
         first = self._agenda.take(now)
         try:
@@ -240,8 +242,9 @@ class Dispatcher:
         except BaseException:
             self._walk_at = 0  # what was taken from the agenda is found by the walk
             raise
-        if self._round == walked:  # else somebody has asked for a new one meanwhile
-            self._round, self._after = claimed.round, claimed.after
+        self._after = claimed.after
+        if self._calls == calls:  # else somebody has asked for a new one meanwhile
+            self._round = claimed.round
         self._begin(claimed)
         if claimed.round != NEW_ROUND:
             return 0.0 if claimed.works else _BETWEEN_S
