@@ -7,6 +7,7 @@ from ringback.store import claims
 from ringback.store.attempts import Work
 from ringback.store.predictions import Ending
 from ringback.store.rooms import NEW_ROUND, Rooms
+from store.crowd import closed, crowd, place
 from store.outage import REFUSED
 from store.world import LINKS, OK, ORIGIN, World, hook
 
@@ -70,6 +71,24 @@ async def test_a_walk_looks_at_64_origins_and_the_next_goes_on_behind_them(world
     assert first.round != NEW_ROUND  # more may be waiting: to be looked at right away
     second = await world.lanes(each=1, used={**full, origin(69): 0}, after=first.after)
     assert [work.origin for work in second.works] == [origin(69)]
+
+
+async def test_a_walk_that_has_not_begun_for_all_that_was_looked_at_first_is_not_over(world: World) -> None:
+    closed_ones = [origin(number) for number in range(5)]
+    for name in closed_ones:
+        await crowd(world, 300, hook("completed", origin=name))
+        await closed(world, place(origin=name))
+    await owing(world, origin(9))
+    works: list[Work] = []
+    after, walk = "", NEW_ROUND
+    for first in (tuple(closed_ones), (), ()):
+        rooms = Rooms(512, 32, {}, after, walk, first=first)
+        claimed = await world.database.write(lambda tx, rooms=rooms: claims.claim(tx, "d", rooms, LINKS))  # type: ignore[misc] # now
+        works += claimed.works
+        after, walk = claimed.after, claimed.round
+        if walk == NEW_ROUND:
+            break
+    assert [work.origin for work in works] == [origin(9)]
 
 
 async def test_a_walk_that_starts_in_the_middle_comes_round_to_all(world: World) -> None:

@@ -104,7 +104,7 @@ async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
         if taking.left <= 0:
             taking.full = True
             break
-        if taking.seen >= _ROWS:
+        if taking.seen >= _ROWS and walk.start:  # one that has not begun would be taken for over
             break
         following = await _next_origin(taking.tx, origin)
         turned = bool(walk.start) and following <= origin
