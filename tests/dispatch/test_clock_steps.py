@@ -1,34 +1,20 @@
 """The wall clock steps an hour while all kinds of deliveries wait: none stalls, is lost or comes twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from email.utils import formatdate
-from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from dispatch.moved import Moved, hook, moved
+from dispatch.moved import Moved, hook
 from ringback.rules.retry import SECOND
 from ringback.store.runs import Ending
 from ringback.words.signature import verify
 from store.world import hook as store_hook
-from support.receiver import Received, Receiver, receiving
+from support.receiver import Received, Receiver
 
 HOUR = 3600 * SECOND
 SECRET = "whsec_c2VjcmV0"
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Moved]:
-    async with moved(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
-        yield found
 
 
 def once(received: Received) -> web.StreamResponse:

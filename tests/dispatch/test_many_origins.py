@@ -1,14 +1,12 @@
 """Hundreds that fail or come back, and what they cost the dispatcher: few claims, and no waiting in turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import pytest
 from aiohttp import web
 from msgspec.structs import replace
 
-from dispatch.moved import Moved, hook, moved
+from dispatch.moved import Moved, hook
 from ringback.rules import endpoint as rules
 from ringback.rules.endpoint import Health, HealthRules, Target, endpoint_key
 from ringback.rules.retry import SECOND
@@ -20,7 +18,7 @@ from store.crowd import crowd
 from store.outage import Outage
 from store.world import ACCOUNT, World
 from store.world import hook as at
-from support.receiver import Received, Receiver, ok, receiving
+from support.receiver import Received, Receiver, ok
 
 EITHER_SIDE = [f"http://10.0.0.{number}:80" for number in range(150)] + [
     f"http://z{number}.example:80" for number in range(150)
@@ -28,18 +26,6 @@ EITHER_SIDE = [f"http://10.0.0.{number}:80" for number in range(150)] + [
 """In the order of the walk, some before a receiver on loopback and some after it."""
 
 REFUSING = [f"http://127.1.{number // 100}.{number % 100 + 1}:9" for number in range(300)]
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Moved]:
-    async with moved(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
-        yield found
 
 
 async def closed(world: World, origins: Sequence[str], *, first_s: float, apart_s: float) -> None:

@@ -4,7 +4,6 @@ The receiver answers 422: that is about the body, so no endpoint is closed and t
 """
 
 import itertools
-from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
 
@@ -14,16 +13,10 @@ from aiohttp import web
 from dispatch.moved import START, Moved, hook, moved
 from ringback.rules.retry import SECOND, Schedule, backoff
 from ringback.store.runs import Ending
-from support.receiver import Receiver, receiving, status
+from support.receiver import Receiver, status
 
 DAY = 86_400
 SHIPPED = Schedule()
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with receiving() as found:
-        yield found
 
 
 async def fails(here: Moved, receiver: Receiver) -> str:

@@ -38,7 +38,7 @@ _LINKED = ("tests/clients/node_modules", ".clients", ".venv")
 _MARK = "RINGBACK_MUTANTS"
 _TESTS_FAILED = 1
 _TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
-_FAILED = re.compile(r"^FAILED (.+?)(?: - (.*))?$", re.MULTILINE)
+_FAILED = re.compile(r"^FAILED tests/(.+?)(?: - (.*))?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Mutant:
         promise: the promise it breaks.
         file: where, below the package's folder.
         edits: pairs of the text to replace, which occurs once in the file, and its replacement.
-        tests: the ids of the tests that must fail, each of them.
+        tests: the ids of the tests that must fail, each of them, below the folder of the tests.
     """
 
     name: str
@@ -119,7 +119,7 @@ def page(text: str, mutants: Sequence[Mutant]) -> str:
 def _table(mutants: Sequence[Mutant]) -> str:
     lines = ["| broken on purpose | where | noticed by |", "|---|---|---|"]
     for mutant in mutants:
-        tests = ", ".join(f"`{test.removeprefix('tests/')}`" for test in mutant.tests)
+        tests = ", ".join(f"`{test}`" for test in mutant.tests)
         lines.append(f"| {mutant.name} | `{mutant.file}` | {tests} |")
     return "\n".join(lines) + "\n"
 
@@ -145,7 +145,7 @@ def _is_of(test: str, failed: str) -> bool:
 
 
 def parse_failures(output: str) -> dict[str, str]:
-    """Give the failed tests of pytest's short summary, and the reasons it gives."""
+    """Give the failed tests of pytest's short summary, named as in a mutant, and the reasons it gives."""
     return {name: reason or "" for name, reason in _FAILED.findall(output)}
 
 
@@ -195,11 +195,11 @@ class Slot:
             os.utime(path, (times.st_atime, times.st_mtime))
 
     async def run(self, tests: Sequence[str], limit_s: float = LIMIT_S) -> Outcome:
-        """Run tests."""
+        """Run tests, named as in a mutant."""
         options = ["-q", "--tb=short", "-rfE", "-p", "no:cacheprovider", f"--basetemp={self.folder / 'tmp'}"]
         started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "pytest", *options, *tests),
+            *(sys.executable, "-m", "pytest", *options, *(f"tests/{test}" for test in tests)),
             cwd=self.folder,
             env=self._env,
             stdin=subprocess.DEVNULL,
@@ -257,7 +257,7 @@ async def try_mutant(slot: Slot, mutant: Mutant, *, why: bool) -> bool:
         how = "killed at the limit" if outcome.code is None else f"pytest's exit code {outcome.code}"
         print(f"SURVIVED        {mutant.promise}: {mutant.name}: {how}; not noticed by {', '.join(missed)}")
     else:
-        names = ", ".join(test.removeprefix("tests/") for test in mutant.tests)
+        names = ", ".join(mutant.tests)
         print(f"caught {outcome.seconds:5.1f} s  {mutant.promise}: {mutant.name}: by {names}")
     if missed and not outcome.failed:
         print(outcome.output)

@@ -9,7 +9,7 @@ import pytest
 from mutants.run import PAGE, ROOT, Mutant, Outcome, catalogue, page, parse_failures
 
 MUTANTS = catalogue()
-BROKEN = Mutant("x", "1 Atomic", "a.py", (("one\n", "two\n"),), ("tests/test_a.py::test_b",))
+BROKEN = Mutant("x", "1 Atomic", "a.py", (("one\n", "two\n"),), ("test_a.py::test_b",))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "_"))
@@ -17,7 +17,7 @@ def test_a_mutant_finds_its_place_and_its_tests(mutant: Mutant) -> None:
     assert mutant.broken(ROOT) is None
     for test in mutant.tests:
         path, _, name = test.partition("[")[0].partition("::")
-        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), test
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / "tests" / path).read_text(), re.MULTILINE), test
 
 
 def test_each_promise_has_a_mutant_and_each_mutant_a_name_of_its_own() -> None:
@@ -84,13 +84,13 @@ ERROR tests/test_a.py::test_d - RuntimeError: no
 @pytest.mark.parametrize(
     ("tests", "code", "unnoticed"),
     [
-        (["tests/test_a.py::test_b"], 1, []),
-        (["tests/test_a.py::test_b", "tests/test_a.py::test_c"], 1, []),
-        (["tests/test_a.py::test_c", "tests/test_a.py::test_d"], 1, ["tests/test_a.py::test_d"]),
-        (["tests/test_a.py::test"], 1, ["tests/test_a.py::test"]),
-        (["tests/test_a.py::test_c"], 0, ["tests/test_a.py::test_c"]),
-        (["tests/test_a.py::test_c"], 2, ["tests/test_a.py::test_c"]),
-        (["tests/test_a.py::test_c"], None, ["tests/test_a.py::test_c"]),
+        (["test_a.py::test_b"], 1, []),
+        (["test_a.py::test_b", "test_a.py::test_c"], 1, []),
+        (["test_a.py::test_c", "test_a.py::test_d"], 1, ["test_a.py::test_d"]),
+        (["test_a.py::test"], 1, ["test_a.py::test"]),
+        (["test_a.py::test_c"], 0, ["test_a.py::test_c"]),
+        (["test_a.py::test_c"], 2, ["test_a.py::test_c"]),
+        (["test_a.py::test_c"], None, ["test_a.py::test_c"]),
     ],
 )
 def test_a_mutant_is_caught_only_if_each_of_its_tests_failed(

@@ -1,7 +1,6 @@
 """The real store, dispatcher and egress in the test's own loop; the test moves the clock, holds commits."""
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,35 +19,12 @@ from ringback.store.outbox import Outbox
 from ringback.store.runs import Change, Ending, NewChunk
 from ringback.store.sqlite import Sqlite
 from ringback.store.subjects import Hold
+from store.gate import Gate
 from store.world import ACCOUNT, LINKS, WINDOW, Clock, World, hook
 from support.receiver import Receiver
 
 SECRET = "whsec_c2VjcmV0"
 SHIPPED = DispatchSettings(LINKS)
-
-
-class Gate:
-    """Stands before each commit: shut, it holds it."""
-
-    def __init__(self) -> None:
-        self._open = threading.Event()
-        self._open.set()
-        self._loop = asyncio.get_running_loop()
-        self._arrived = asyncio.Event()
-
-    def __call__(self, _units: int) -> None:
-        self._loop.call_soon_threadsafe(self._arrived.set)
-        assert self._open.wait(20)
-
-    def shut(self) -> None:
-        self._arrived.clear()
-        self._open.clear()
-
-    async def arrived(self) -> None:
-        await asyncio.wait_for(self._arrived.wait(), 20)
-
-    def open(self) -> None:
-        self._open.set()
 
 
 @dataclass

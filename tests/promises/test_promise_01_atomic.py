@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from promises.house import Gate, house
+from promises.house import house
 from ringback.store import runs
 from ringback.store.runs import Ending
+from store.gate import Gate
 from store.world import World, hook, opened
 from support.receiver import receiving
 from support.server import model, serving

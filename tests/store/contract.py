@@ -173,8 +173,7 @@ class Contract:
         claimed = await self.world.database.write(
             lambda tx: claims.claim(tx, dispatcher.holder, rooms, LINKS)
         )
-        dispatcher.after, dispatcher.walk = claimed.after, claimed.round
-        self.next_due = claimed.next_due
+        self.next_due = dispatcher.learn(claimed, self.world.now)
         used = dispatcher.used()
         self.begin(dispatcher, claimed.works, before)
         for key, count in (dispatcher.used() - used).items():
@@ -288,7 +287,7 @@ class Contract:
         await self.world.database.write(lambda tx: endpoints.forget_idle(tx, _A_LOT))
 
     async def drain(self) -> None:
-        """From now on everybody answers: all that is owed must go out, with no other call than next_due."""
+        """From now on everybody answers: all that is owed must go out, called only when claims say so."""
         for run in self.runs:
             if not run.ended:
                 await self.end(run, "cancel", None)

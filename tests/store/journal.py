@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ringback.rules.endpoint import Target, endpoint_key
 from ringback.store.attempts import Work
+from ringback.store.claims import Claimed
 from ringback.store.endpoints import Endpoint
 from ringback.store.rooms import NEW_ROUND, Round
 from ringback.store.subjects import Hold
@@ -41,6 +42,17 @@ class Dispatcher:
     flying: list[Work] = field(default_factory=list)
     after: str = ""
     walk: Round = NEW_ROUND
+    later: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, claimed: Claimed, now: int) -> int | None:
+        """Give when to claim again, from what this claim and those before it in the walk say; now: go on."""
+        if self.walk == NEW_ROUND:
+            self.later.clear()
+        self.later.update(claimed.later)
+        self.after, self.walk = claimed.after, claimed.round
+        if self.walk != NEW_ROUND:
+            return now
+        return min((at for at in (*self.later.values(), claimed.shelf_due) if at is not None), default=None)
 
     def used(self) -> Counter[str]:
         return Counter(key for work in self.flying for key in (work.target.origin, work.target.endpoint))

@@ -34,7 +34,6 @@ class Outage:
     made: list[tuple[int, Work]] = field(default_factory=list)
     after: str = ""
     walk: Round = NEW_ROUND
-    next_due: int | None = 0
 
     async def owing(self, count: int = 1, *, origin: str = ORIGIN, path: str = "/hook") -> None:
         """Predictions that owe a `completed`; `%d` in the path becomes a number."""
@@ -62,7 +61,7 @@ class Outage:
     async def _claim(self) -> Claimed:
         rooms = self.rooms()
         claimed = await self.world.database.write(lambda tx: claims.claim(tx, self.holder, rooms, LINKS))
-        self.after, self.walk, self.next_due = claimed.after, claimed.round, claimed.next_due
+        self.after, self.walk = claimed.after, claimed.round
         for work in claimed.works:
             self._begin(work)
         return claimed

@@ -117,6 +117,25 @@ async def test_an_endpoint_that_hangs_leaves_slots_of_its_origin_to_the_others(o
     assert await outage.world.rows("SELECT 1 FROM deliveries WHERE status = 'delivered'")
 
 
+async def test_endpoints_with_nothing_due_hide_nobody_who_stands_behind_a_full_one(outage: Outage) -> None:
+    await outage.owing(20, path="/later/%d")
+    await outage.claim()
+    await outage.answer(down(UNFIT))
+    await outage.owing(300)
+    assert len(await outage.claim()) == 24
+    await outage.owing(path="/well")
+    assert [work.url for work in await outage.claim()] == [f"{ORIGIN}/well?x=1"]
+
+
+async def test_many_endpoints_that_hang_hide_nobody_whose_name_is_between_theirs(outage: Outage) -> None:
+    for _ in range(5):
+        await outage.owing(24, path="/hook/%d")
+        outage.world.wait(1)
+    assert len(await outage.claim()) == 24
+    await outage.owing(path="/hook/7/well")
+    assert [work.url for work in await outage.claim()] == [f"{ORIGIN}/hook/7/well?x=1"]
+
+
 async def test_what_stands_behind_a_full_endpoint_is_not_forgotten(outage: Outage) -> None:
     await outage.owing(300)
     await outage.claim()
@@ -216,6 +235,17 @@ async def test_a_paused_endpoint_keeps_everything_until_it_is_resumed(outage: Ou
     await outage.world.database.write(lambda tx: endpoints.resume(tx, HOOK))
     await outage.run(up, 5)
     assert await outage.waiting() == 0
+    assert await outage.rows() == []
+
+
+async def test_to_resume_what_was_never_paused_writes_nothing(outage: Outage) -> None:
+    await outage.world.database.write(lambda tx: endpoints.resume(tx, HOOK))
+    assert await outage.rows() == []
+
+
+async def test_a_pause_that_ends_before_anything_was_owed_leaves_nothing(outage: Outage) -> None:
+    await outage.world.database.write(lambda tx: endpoints.pause(tx, HOOK))
+    await outage.world.database.write(lambda tx: endpoints.resume(tx, HOOK))
     assert await outage.rows() == []
 
 

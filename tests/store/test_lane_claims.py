@@ -1,12 +1,15 @@
 """Claiming lanes: fair between origins, within each one's room, and nobody is hidden behind a crowd."""
 
+from msgspec.structs import replace
+
 from ringback.rules.retry import SECOND
 from ringback.store import claims
 from ringback.store.attempts import Work
 from ringback.store.rooms import NEW_ROUND, Rooms
 from ringback.store.runs import Ending
+from store.crowd import closed, crowd, place
 from store.outage import REFUSED
-from store.world import LINKS, OK, World, hook
+from store.world import LINKS, OK, ORIGIN, World, hook
 
 
 async def owing(world: World, origin: str, count: int = 1) -> None:
@@ -65,9 +68,27 @@ async def test_a_walk_looks_at_64_origins_and_the_next_goes_on_behind_them(world
     first = await world.lanes(each=1, used={**full, origin(69): 0})
     assert first.works == ()
     assert first.after == origin(63)
-    assert first.next_due == world.now  # more may be waiting: to be looked at right away
+    assert first.round != NEW_ROUND  # more may be waiting: to be looked at right away
     second = await world.lanes(each=1, used={**full, origin(69): 0}, after=first.after)
     assert [work.origin for work in second.works] == [origin(69)]
+
+
+async def test_a_walk_that_has_not_begun_for_all_that_was_looked_at_first_is_not_over(world: World) -> None:
+    closed_ones = [origin(number) for number in range(5)]
+    for name in closed_ones:
+        await crowd(world, 300, hook("completed", origin=name))
+        await closed(world, place(origin=name))
+    await owing(world, origin(9))
+    works: list[Work] = []
+    after, walk = "", NEW_ROUND
+    for first in (tuple(closed_ones), (), ()):
+        rooms = Rooms(512, 32, {}, after, walk, first=first)
+        claimed = await world.database.write(lambda tx, rooms=rooms: claims.claim(tx, "d", rooms, LINKS))  # type: ignore[misc] # now
+        works += claimed.works
+        after, walk = claimed.after, claimed.round
+        if walk == NEW_ROUND:
+            break
+    assert [work.origin for work in works] == [origin(9)]
 
 
 async def test_a_walk_that_starts_in_the_middle_comes_round_to_all(world: World) -> None:
@@ -84,14 +105,15 @@ async def test_an_origin_that_is_gone_by_now_is_no_obstacle(world: World) -> Non
 
 
 async def test_nothing_to_do_says_when_there_will_be(world: World) -> None:
-    assert (await world.lanes()).next_due is None
+    empty = await world.lanes()
+    assert (empty.later, empty.shelf_due) == ((), None)
     hold = await world.running(hook("output"))
     await world.advance(hold, ("items", "[1]"))
     await world.settle(await world.head(), OK)
     await world.advance(hold, ("items", "[2]"))
     claimed = await world.lanes()
     assert claimed.works == ()
-    assert claimed.next_due == world.now + SECOND // 2
+    assert (claimed.later, claimed.shelf_due) == (((ORIGIN, world.now + SECOND // 2),), None)
 
 
 async def test_a_lane_is_held_by_one_dispatcher(world: World) -> None:
@@ -108,24 +130,27 @@ async def test_many_waiting_origins_are_no_reason_to_claim_again_at_once(world: 
     for work in await everything(world):
         await world.settle(work, REFUSED)
     after, walk, count = "", NEW_ROUND, 0
+    later: dict[str, int] = {}
     while True:
         count += 1
         rooms = Rooms(512, 32, {}, after, walk)
         claimed = await world.database.write(lambda tx, rooms=rooms: claims.claim(tx, "d", rooms, LINKS))  # type: ignore[misc] # now
         assert claimed.works == ()
         after, walk = claimed.after, claimed.round
-        if claimed.next_due != world.clock.now:
+        later |= dict(claimed.later)
+        if walk == NEW_ROUND:
             break
         assert count < 10
-    assert claimed.next_due is not None
-    assert claimed.next_due > world.clock.now
+    assert len(later) == 150
+    assert min(later.values()) > world.clock.now
+    assert claimed.shelf_due is None
     assert count == 3
 
 
 async def everything(world: World) -> list[Work]:
     works: list[Work] = []
     after, walk = "", NEW_ROUND
-    while True:
+    for _ in range(10):
         rooms = Rooms(512, 32, {}, after, walk)
         claimed = await world.database.write(
             lambda tx, rooms=rooms: claims.claim(tx, "dispatcher_1", rooms, LINKS)  # type: ignore[misc] # bound now
@@ -134,11 +159,12 @@ async def everything(world: World) -> list[Work]:
         after, walk = claimed.after, claimed.round
         if walk == NEW_ROUND:
             return works
+    raise AssertionError("it finds no end")
 
 
 async def test_the_last_slots_are_for_origins_with_nothing_in_flight() -> None:
     rooms = Rooms(10, 32, {"http://hangs.example:80": 30}, kept=10)
-    assert rooms.of("http://hangs.example:80", 0) == 0
-    assert rooms.of("http://healthy.example:80", 0) == 1
-    assert rooms.of("http://healthy.example:80", 10) == 0
-    assert Rooms(40, 32, {}, kept=10).of("http://new.example:80", 0) == 30
+    assert rooms.of("http://hangs.example:80") == 0
+    assert rooms.of("http://healthy.example:80") == 1
+    assert replace(rooms, total=0).of("http://healthy.example:80") == 0
+    assert Rooms(40, 32, {}, kept=10).of("http://new.example:80") == 30

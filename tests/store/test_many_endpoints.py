@@ -17,6 +17,7 @@ from store.world import ACCOUNT, BROKEN, LINKS, OK, ORIGIN, World, hook
 
 WINDOW_S = 86400.0
 JOBS = "/job/%d/done"
+TOMORROW = Result("status", "answered 422", 422, "", 1000, WINDOW_S)
 
 
 @pytest.fixture
@@ -46,10 +47,12 @@ async def closed_by_job_ids(outage: Outage, count: int) -> None:
     assert (await of_origin(outage.world)).is_closed
 
 
-async def seconds_until_nothing_waits(outage: Outage, most: float, step: float = 0.1) -> float:
-    """Let all answer; give how far the clock had to move."""
+async def seconds_until_nothing_waits(
+    outage: Outage, most: float, step: float = 0.1, *, but: int = 0
+) -> float:
+    """Let all answer; give how far the clock had to move until no more than `but` were left."""
     began = outage.world.now
-    while await outage.waiting():
+    while await outage.waiting() > but:
         while await outage.claim():
             await outage.answer(up)
         assert outage.world.now - began <= most * SECOND, f"{await outage.waiting()} still wait"
@@ -122,6 +125,44 @@ async def test_an_origin_that_somebody_opens_by_sending_again_lets_all_its_shelv
     await outage.settle(work, OK)
     assert not (await of_origin(world)).is_closed
     assert await seconds_until_nothing_waits(outage, 2) <= 2
+
+
+async def opened_with_shelves(outage: Outage, count: int) -> None:
+    """An origin that has just opened; so many jobs wait on shelves, for half a minute by their own times."""
+    for number in range(count):
+        await outage.owing(path=f"/job/{number}")
+        await outage.owing(path="/well")
+        await outage.claim()
+        await outage.answer(fails(BROKEN, but="/well"))
+    await outage.run(fails(BROKEN), 40, step=1)
+    await outage.owing(5, path="/hangs")
+    await outage.claim()
+    await outage.answer(fails(HANGS))
+    assert (await of_origin(outage.world)).is_closed
+    while not await outage.claim():
+        outage.world.wait(0.1)
+    await outage.answer(up)
+    assert not (await of_origin(outage.world)).is_closed
+    standing = await outage.world.row(
+        "SELECT count(*) FROM lanes WHERE shelved AND due_at > $1", outage.world.now
+    )
+    assert standing[0] >= count
+
+
+async def test_once_an_origin_opens_all_its_shelves_go_when_its_ramp_is_over_too(outage: Outage) -> None:
+    await opened_with_shelves(outage, 60)
+    assert await seconds_until_nothing_waits(outage, 3) <= 3
+
+
+async def test_what_is_not_due_yet_does_not_end_the_waking_of_an_origins_shelves(outage: Outage) -> None:
+    await outage.owing(path="/later")
+    await outage.claim()
+    await outage.answer(fails(TOMORROW))
+    await opened_with_shelves(outage, 40)
+    await outage.claim()
+    await outage.answer(fails(BROKEN))
+    await outage.claim()
+    assert await seconds_until_nothing_waits(outage, 3, but=2) <= 3
 
 
 async def test_when_one_of_a_hundred_closed_endpoints_opens_the_others_are_probed_at_once(

@@ -6,11 +6,11 @@ import json
 import pytest
 
 from ringback.rules.retry import SECOND
-from ringback.store import accounts, deliveries
+from ringback.store import accounts
 from ringback.store.database import Tx
 from ringback.store.lanes import NOTHING, Owed
 from ringback.store.runs import Ending
-from store.world import ACCOUNT, BROKEN, GONE, OK, World, busy, hook
+from store.world import ACCOUNT, BROKEN, GONE, OK, ORIGIN, World, busy, hook
 
 DAY = 86400
 
@@ -33,7 +33,7 @@ async def test_the_throttle_lets_one_through_and_holds_the_next_until_its_time(w
     world.wait(0.099_999)
     early = await world.lanes()
     assert early.works == ()
-    assert early.next_due == world.now + 1
+    assert early.later == ((ORIGIN, world.now + 1),)
     world.wait(0.000_001)
     work = await world.head()
     assert (work.number, json.loads(work.body)["output"]) == (2, [1, 2, 3])
@@ -190,7 +190,7 @@ async def test_each_attempt_is_recorded(world: World) -> None:
         begun.append(world.now)
         await world.settle(await world.head(), result)
         world.wait(20)
-    found = await world.database.read(lambda tx: deliveries.attempts_of(tx, id_))
+    found = await world.attempts(id_)
     assert [(item.number, item.attempt, item.started_at, item.status) for item in found] == [
         (1, 1, begun[0], 503),
         (1, 2, begun[1], 429),

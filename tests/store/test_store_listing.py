@@ -202,9 +202,9 @@ async def test_an_older_event_that_waits_is_named_by_the_one_behind_it(world: Wo
     behind = await world.database.read(lambda tx: deliveries.shown(tx, ACCOUNT, id_, 2))
     assert head is not None
     assert behind is not None
-    assert head.owed is not None
-    assert behind.owed is not None
-    assert (head.owed.behind, behind.owed.behind) == (None, 1)
+    assert head.queued is not None
+    assert behind.queued is not None
+    assert (head.queued.behind, behind.queued.behind) == (None, 1)
 
 
 # Endpoints

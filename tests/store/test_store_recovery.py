@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from ringback.rules.prediction import INTERRUPTED
-from ringback.store import deliveries, predictions, runs, settlements, streams
+from ringback.store import predictions, runs, settlements, streams
 from ringback.store.runs import LOST, Ending
 from store.world import ACCOUNT, BROKEN, MODEL, OK, World, hook
 
@@ -178,7 +178,7 @@ async def test_an_attempt_cut_off_is_recorded_and_repeated_at_once_with_the_same
     assert await world.database.write(lambda tx: settlements.recover(tx, "dispatcher_2")) == 1
     (work,) = (await world.lanes(holder="dispatcher_2")).works
     assert (work.number, work.attempt, work.body) == (1, 2, cut_off.body)
-    (attempt,) = await world.database.read(lambda tx: deliveries.attempts_of(tx, hold.id))
+    (attempt,) = await world.attempts(hold.id)
     assert (attempt.attempt, attempt.cause, attempt.status) == (1, "interrupted", None)
     assert attempt.started_at == cut_off.begun_at
 

@@ -10,10 +10,9 @@ from ringback.rules.attempt import Result
 from ringback.rules.prediction import EVENTS, Event
 from ringback.rules.retry import SECOND, Schedule
 from ringback.rules.snapshot import Links
-from ringback.store import accounts, claims, deliveries, predictions, runs, settlements
+from ringback.store import accounts, claims, predictions, runs, settlements
 from ringback.store.attempts import Work
 from ringback.store.claims import Claimed
-from ringback.store.deliveries import Delivery
 from ringback.store.lanes import Owed, Telling
 from ringback.store.migrations import migrate_sqlite
 from ringback.store.predictions import New, Webhook
@@ -44,6 +43,35 @@ def busy(retry_after: float) -> Result:
 
 def hook(*events: Event, origin: str = ORIGIN, path: str = "/hook") -> Webhook:
     return Webhook(f"{origin}{path}?x=1", f"{origin}{path}", origin, frozenset(events or EVENTS))
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One recorded attempt. Times in microseconds."""
+
+    number: int
+    attempt: int
+    started_at: int
+    duration: int
+    cause: str
+    status: int | None
+    diagnosis: str
+    excerpt: str
+    resent: bool
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One delivery: `digest` and `length` are of its body's bytes, None until the first attempt."""
+
+    number: int
+    event: Event
+    status: str
+    attempts: int
+    created_at: int
+    settled_at: int | None
+    digest: str | None
+    length: int | None
 
 
 @dataclass
@@ -132,7 +160,22 @@ class World:
         )
 
     async def deliveries(self, id_: str) -> list[Delivery]:
-        return await self.database.read(lambda tx: deliveries.of_prediction(tx, id_))
+        """A prediction's deliveries, oldest first."""
+        rows = await self.rows(
+            "SELECT number, event, status, attempts, created_at, settled_at, digest, length FROM deliveries "
+            "WHERE prediction_id = $1 ORDER BY number",
+            id_,
+        )
+        return [Delivery(*row) for row in rows]
+
+    async def attempts(self, id_: str) -> list[Attempt]:
+        """All attempts of a prediction's deliveries, in order."""
+        rows = await self.rows(
+            "SELECT number, attempt, started_at, duration, cause, status, diagnosis, excerpt, resent "
+            "FROM attempts WHERE prediction_id = $1 ORDER BY number, attempt",
+            id_,
+        )
+        return [Attempt(*row) for row in rows]
 
     async def fates(self, id_: str) -> list[tuple[int, str, str]]:
         return [(item.number, item.event, item.status) for item in await self.deliveries(id_)]

@@ -120,7 +120,7 @@ def _discreet(body: str, webhook: str) -> str:
 
 def item(found: Shown, now: int) -> dict[str, Any]:
     """Give a delivery as it stands in the list; `now` in microseconds."""
-    waits = None if found.owed is None else waiting(found.owed, now)
+    waits = None if found.queued is None else waiting(found.queued, now)
     return {
         "id": delivery_id(found.prediction_id, found.number),
         "prediction": found.prediction_id,

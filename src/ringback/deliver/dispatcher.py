@@ -1,7 +1,7 @@
 """The dispatcher: claims lanes, POSTs their heads, settles; one task for each attempt in flight.
 
 What it remembers (attempts in flight, by origin) is only what it is doing right now: after kill -9 it starts
-empty, and store/lanes.recover frees what it held.
+empty, and store/settlements.recover frees what it held.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from ringback import __version__
 from ringback.deliver.agenda import Agenda
 from ringback.deliver.observer import NOBODY, Observer
 from ringback.deliver.report import announce, report
+from ringback.deliver.signing import signed
 from ringback.rules.attempt import Result
 from ringback.rules.endpoint import HealthRules, Target
 from ringback.rules.lane import End
@@ -33,7 +33,7 @@ from ringback.store.rooms import NEW_ROUND, Rooms
 from ringback.store.settlements import Settling
 from ringback.words.errors import Unavailable
 from ringback.words.ids import delivery_id
-from ringback.words.signature import Signer, sign
+from ringback.words.signature import Signer
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,7 @@ class Dispatcher:
         self._called = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._round = NEW_ROUND
+        self._calls = 0  # how often somebody has asked for a new round
         self._walk_at = 0  # when the next walk over all origins begins, microseconds
         self._agenda = Agenda()
         self._claiming = False
@@ -201,7 +202,9 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Look for due lanes now, everywhere."""
+        self._calls += 1
         self._round = NEW_ROUND  # what is due may wait at an origin that was passed already in this one
+        self._crowded.clear()  # the walk comes to all of them
         self._walk_at = 0
         self._planned = 0
         self._called.set()
@@ -229,9 +232,9 @@ class Dispatcher:
         if self._total >= self._settings.in_flight:
             self._full = True
             return _POLL_S
-        walked, walk_at = self._round, self._walk_at
-        walks = walked != NEW_ROUND or now >= walk_at
-        if walks:
+        calls = self._calls
+        walks = self._round != NEW_ROUND or now >= self._walk_at
+        if walks and self._round == NEW_ROUND:
             self._walk_at = now + int(_POLL_S * SECOND)
         first = self._agenda.take(now)
         try:
@@ -239,8 +242,9 @@ class Dispatcher:
         except BaseException:
             self._walk_at = 0  # what was taken from the agenda is found by the walk
             raise
-        if self._round == walked:  # else somebody has asked for a new one meanwhile
-            self._round, self._after = claimed.round, claimed.after
+        self._after = claimed.after
+        if self._calls == calls:  # else somebody has asked for a new one meanwhile
+            self._round = claimed.round
         self._begin(claimed)
         if claimed.round != NEW_ROUND:
             return 0.0 if claimed.works else _BETWEEN_S
@@ -372,13 +376,8 @@ class Dispatcher:
 
     def _headers(self, work: Work) -> dict[str, str]:
         id_ = delivery_id(work.prediction_id, work.number)
-        timestamp = self._wall() // SECOND
         return {
-            "content-type": "application/json",
-            "user-agent": f"ringback/{__version__}",
-            "webhook-id": id_,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(work.secrets, id_, timestamp, work.body, self._keys()),
+            **signed(id_, work.body, self._wall(), work.secrets, self._keys()),
             "ringback-event": work.event,
             "ringback-attempt": str(work.attempt),
         }

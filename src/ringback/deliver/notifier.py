@@ -10,8 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
-from ringback import __version__
 from ringback.deliver.dispatcher import Sender
+from ringback.deliver.signing import signed
 from ringback.rules.retry import SECOND, Schedule, next_due
 from ringback.rules.url import origin_of
 from ringback.store import notices
@@ -19,7 +19,7 @@ from ringback.store.database import Database
 from ringback.store.notices import Notice
 from ringback.words.errors import Unavailable
 from ringback.words.json import canonical, decode
-from ringback.words.signature import Signer, sign
+from ringback.words.signature import Signer
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,8 @@ class Notifier:
         return _POLL_S if due is None else min(_POLL_S, max(0.0, (due - self._clock()) / SECOND))
 
     async def _send(self, notice: Notice) -> None:
-        body, stamp = _body(notice), self._wall() // SECOND
-        headers = {
-            "content-type": "application/json",
-            "user-agent": f"ringback/{__version__}",
-            "webhook-id": notice.id,
-            "webhook-timestamp": str(stamp),
-            "webhook-signature": sign(await self._secrets(), notice.id, stamp, body, self._keys()),
-        }
+        body, secrets = _body(notice), await self._secrets()
+        headers = signed(notice.id, body, self._wall(), secrets, self._keys())
         result = await self._sender.post(self._url, headers, body)
         if result.cause == "acknowledged":
             await self._database.write(lambda tx: notices.remove(tx, notice.id))

@@ -12,8 +12,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from ringback import __version__
 from ringback.deliver.dispatcher import Sender
+from ringback.deliver.signing import signed
 from ringback.rules.attempt import Result
 from ringback.rules.example import example
 from ringback.rules.prediction import EVENTS, Event, mask
@@ -23,7 +23,7 @@ from ringback.rules.url import origin_of
 from ringback.words.errors import TooMany
 from ringback.words.ids import delivery_id
 from ringback.words.json import canonical
-from ringback.words.signature import Signer, sign
+from ringback.words.signature import Signer
 
 log = logging.getLogger(__name__)
 
@@ -166,13 +166,8 @@ class Samples:
 
     def _headers(self, id_: str, event: Event, secrets: Sequence[str], body: bytes) -> dict[str, str]:
         webhook_id = delivery_id(id_, EVENTS.index(event) + 1)
-        timestamp = self._clock() // SECOND
         return {
-            "content-type": "application/json",
-            "user-agent": f"ringback/{__version__}",
-            "webhook-id": webhook_id,
-            "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(secrets, webhook_id, timestamp, body, self._keys()),
+            **signed(webhook_id, body, self._clock(), secrets, self._keys()),
             "ringback-event": event,
             "ringback-attempt": "1",
             "ringback-test": "1",

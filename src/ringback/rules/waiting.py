@@ -6,7 +6,7 @@ from ringback.rules.endpoint import Health, opens_at, state
 from ringback.rules.snapshot import timestamp
 
 
-class Owed(Struct, frozen=True):
+class Queued(Struct, frozen=True):
     """A pending delivery and what stands around it. Times in microseconds.
 
     Attributes:
@@ -36,38 +36,38 @@ class Waiting(Struct, frozen=True):
     why: str = ""
 
 
-def waiting(owed: Owed, now: int) -> Waiting:
+def waiting(queued: Queued, now: int) -> Waiting:
     """Say what a pending delivery waits for at `now` (microseconds)."""
-    if owed.in_flight:
+    if queued.in_flight:
         return Waiting(None, "an attempt is under way")
-    if owed.behind is not None:
-        return Waiting(None, f"event {owed.behind} of this prediction goes first")
-    return _for_health(owed, now)
+    if queued.behind is not None:
+        return Waiting(None, f"event {queued.behind} of this prediction goes first")
+    return _for_health(queued, now)
 
 
-def _for_health(owed: Owed, now: int) -> Waiting:
-    health, is_origin = decisive(owed.endpoint, owed.origin, now)
+def _for_health(queued: Queued, now: int) -> Waiting:
+    health, is_origin = decisive(queued.endpoint, queued.origin, now)
     name = "the origin" if is_origin else "the endpoint"
     match state(health, now):
         case "paused":
             return Waiting(None, f"{name} is paused; it goes out once that is ended")
         case "closed":
-            return _closed(owed, health, name)
+            return _closed(queued, health, name)
         case "held":
-            at = max(owed.due_at, health.held_until)
+            at = max(queued.due_at, health.held_until)
             return Waiting(at, f"the receiver asked to be left alone until {timestamp(health.held_until)}")
         case "recovering":
-            return Waiting(owed.due_at, f"{name} answers again: what waits goes out a few at a time")
+            return Waiting(queued.due_at, f"{name} answers again: what waits goes out a few at a time")
         case _:
-            return Waiting(owed.due_at)
+            return Waiting(queued.due_at)
 
 
-def _closed(owed: Owed, health: Health, name: str) -> Waiting:
+def _closed(queued: Queued, health: Health, name: str) -> Waiting:
     since = health.failing_since or health.closed_at or 0
     last = f"; last: {health.diagnosis}" if health.diagnosis else ""
     opens = opens_at(health)
     return Waiting(
-        None if opens is None else max(owed.due_at, opens),
+        None if opens is None else max(queued.due_at, opens),
         f"{name} has been failing since {timestamp(since)}, and is probed until it answers{last}",
     )
 

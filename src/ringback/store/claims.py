@@ -35,8 +35,8 @@ _ROWS = 1024
 
 _STEPS = 4
 
-_ENDPOINTS = 16
-"""Endpoints of an origin looked at behind one that has all it may have."""
+_NAMES = 1024
+"""Endpoints of an origin looked at behind those that have all they may have, due or not."""
 
 _NET = SECOND
 """Microseconds until a shelf that had no room is looked at again if nobody calls."""
@@ -60,17 +60,16 @@ class Claimed(Struct, frozen=True):
 
     Attributes:
         works: the attempts to make.
-        next_due: when to claim again at the latest (microseconds; now if the round is not over), or None.
         after: where the next claim goes on.
         full: some origin had no room for all that may be due: claim again when there is room.
         round: the walk, if it is not over.
-        later: origins that were looked at, each with the time at which it is to be looked at again.
+        later: origins that were looked at, each with the time (microseconds) at which it is to be looked at
+            again, if that is a matter of time.
         crowded: origins with more due than they may have in flight.
         shelf_due: when a shelf is to be looked at next, microseconds, or None.
     """
 
     works: tuple[Work, ...]
-    next_due: int | None
     after: str
     full: bool
     round: Round = NEW_ROUND
@@ -90,7 +89,6 @@ async def claim(tx: Tx, holder: str, rooms: Rooms, links: Links) -> Claimed:
     shelf_due = await endpoints.next_due(tx) if await endpoints.any_special(tx) else None
     return Claimed(
         tuple(taking.works),
-        _earlier(walk.due, shelf_due) if is_over else tx.now,
         after,
         taking.full or bool(taking.crowded),
         NEW_ROUND if is_over else walk,
@@ -106,7 +104,7 @@ async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
         if taking.left <= 0:
             taking.full = True
             break
-        if taking.seen >= _ROWS:
+        if taking.seen >= _ROWS and walk.start:  # one that has not begun would be taken for over
             break
         following = await _next_origin(taking.tx, origin)
         turned = bool(walk.start) and following <= origin
@@ -115,13 +113,9 @@ async def _walk(taking: "_Taking") -> tuple[str, Round, bool]:
         if not following or (wrapped and following >= walk.start) or (walk.wrapped and turned):
             return origin, walk, True
         origin = following
-        due = await taking.look_at(origin)
-        walk = Round(walk.start or origin, wrapped, _earlier(walk.due, due))
+        await taking.look_at(origin)
+        walk = Round(walk.start or origin, wrapped)
     return origin, walk, False
-
-
-def _earlier(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else min(one, other)
 
 
 async def _next_origin(tx: Tx, after: str) -> str:
@@ -187,8 +181,8 @@ class _Taking:
             self.begun[target.endpoint] += 1
             self.works.append(await begin(self.tx, Lease(id_, self.holder, int(row[0])), self.links))
 
-    async def look_at(self, origin: str) -> int | None:
-        """Take what an origin has room for; give when to look at it again, if that is a matter of time."""
+    async def look_at(self, origin: str) -> None:
+        """Take what an origin has room for; note when to look at it again, if that is a matter of time."""
         due: int | None = self.tx.now
         if self.left <= 0:
             self.full = True
@@ -196,7 +190,6 @@ class _Taking:
             due = await self.origin(origin)
         if due is not None:
             self.later[origin] = due
-        return due
 
     async def origin(self, name: str) -> int | None:
         """Take what an origin has room for; give when its next lane is due, if that is later."""
@@ -231,26 +224,20 @@ class _Taking:
 
     async def _past(self, crowds: frozenset[str], origin: Endpoint, room: int) -> int:
         """Look for other endpoints behind those that have all they may have; give the room that is left."""
-        for key in await self._endpoints(origin.key, max(crowds)):
+        # As many as are in flight may have nothing more to get, before one that has.
+        for key in await self._endpoints(origin.key, max(crowds), self.used(origin.key) + room):
             if room > 0 and key not in crowds:
                 rows = await self.tx.rows(Q["due_of"], origin.key, key, self.tx.now, room)
                 room = (await self._from(rows, origin, room)).room
         return room
 
-    async def _endpoints(self, origin: str, start: str) -> list[str]:
-        """Give endpoints of an origin that something is owed to, those after `start` first."""
-        key, is_turned = start, False
-        found: list[str] = []
-        for _ in range(_ENDPOINTS):
-            row = await self.tx.row(Q["next_endpoint"], origin, key)
-            if row is None and not is_turned:
-                is_turned = True
-                row = await self.tx.row(Q["next_endpoint"], origin, "")
-            if row is None or (is_turned and row[0] >= start):
-                break
-            key = str(row[0])
-            found.append(key)
-        return found
+    async def _endpoints(self, origin: str, start: str, limit: int) -> list[str]:
+        """Give endpoints of an origin that something is due at, those after `start` first."""
+        now = self.tx.now
+        found = await self.tx.rows(Q["due_endpoints"], origin, start, now, _NAMES, limit)
+        if len(found) < limit:
+            found += await self.tx.rows(Q["due_endpoints"], origin, "", now, _NAMES, limit - len(found))
+        return [str(row[0]) for row in found]
 
     async def _waiting(self, origin: Endpoint, limit: int) -> list[Row]:
         """Give an origin's lanes that may go: those that are due; of one that is closed or was, all."""
@@ -263,7 +250,7 @@ class _Taking:
         if before and len(rows) < limit:
             more = await tx.rows(Q["failed"], origin.key, before, tx.now, limit - len(rows))
             rows += more
-            if not rows and not health.is_closed:
+            if not (rows or health.is_closed or await endpoints.waits(tx, origin, health)):
                 await endpoints.save(tx, replace(origin, health=replace(health, recovered_at=0)))
         return rows
 

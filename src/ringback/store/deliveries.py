@@ -4,19 +4,17 @@ A list of them is walked, newest first, a bounded number of rows at a time. Whoe
 place where the last look ended, whether that found anything or not.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from ringback.rules.endpoint import WELL, endpoint_key
 from ringback.rules.prediction import Event
-from ringback.rules.waiting import Owed
+from ringback.rules.waiting import Queued
 from ringback.store import endpoints
 from ringback.store.database import Row, Tx, queries
 from ringback.words.ids import earliest_id
 
-Q = queries("deliveries")
 L = queries("listing")
 
 _NEWEST_ID = "z" * 26
@@ -24,45 +22,6 @@ _NEWEST_AT = 1 << 62
 _DAY = 86_400_000_000
 _HISTORY = 100
 """Attempts shown of a delivery, the newest: each may hold 64 KiB of an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One recorded attempt. Times in microseconds."""
-
-    number: int
-    attempt: int
-    started_at: int
-    duration: int
-    cause: str
-    status: int | None
-    diagnosis: str
-    excerpt: str
-    resent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One delivery: `digest` and `length` are of its body's bytes, None until the first attempt."""
-
-    number: int
-    event: Event
-    status: str
-    attempts: int
-    created_at: int
-    settled_at: int | None
-    digest: str | None
-    length: int | None
-
-
-async def of_prediction(tx: Tx, prediction_id: str) -> list[Delivery]:
-    """Give a prediction's deliveries, oldest first."""
-    return [Delivery(*row) for row in await tx.rows(Q["of_prediction"], prediction_id)]
-
-
-async def attempts_of(tx: Tx, prediction_id: str) -> list[Attempt]:
-    """Give all attempts of a prediction's deliveries, in order."""
-    return [Attempt(*row) for row in await tx.rows(Q["attempts_of"], prediction_id)]
 
 
 class Wanted(Struct, frozen=True):
@@ -182,7 +141,7 @@ class Shown(Struct, frozen=True):
         asked_at: when somebody asked for it to be sent again.
         reason: why it is dead, where no attempt says it.
         last: its last recorded attempt.
-        owed: what stands around it while it is pending, else None.
+        queued: what stands around it while it is pending, else None.
     """
 
     prediction_id: str
@@ -198,7 +157,7 @@ class Shown(Struct, frozen=True):
     length: int | None
     reason: str | None
     last: Last | None
-    owed: Owed | None
+    queued: Queued | None
 
 
 async def shown(tx: Tx, account: str, prediction_id: str, number: int) -> Shown | None:
@@ -208,7 +167,7 @@ async def shown(tx: Tx, account: str, prediction_id: str, number: int) -> Shown 
         return None
     endpoint, origin, status = row[4], row[5], row[3]
     last = None if row[16] is None else _last(row[16:23])
-    owed = await _owed(tx, row, endpoint_key(account, endpoint), origin) if status == "pending" else None
+    queued = await _queued(tx, row, endpoint_key(account, endpoint), origin) if status == "pending" else None
     attempts, created_at, settled_at, asked_at, digest, length = row[6:12]
     return Shown(
         prediction_id,
@@ -224,7 +183,7 @@ async def shown(tx: Tx, account: str, prediction_id: str, number: int) -> Shown 
         length,
         row[23],
         last,
-        owed,
+        queued,
     )
 
 
@@ -233,11 +192,11 @@ def _last(row: Row) -> Last:
     return Last(attempt, started_at, duration, cause, status, diagnosis, bool(asked))
 
 
-async def _owed(tx: Tx, row: Row, key: str, origin: str) -> Owed:
+async def _queued(tx: Tx, row: Row, key: str, origin: str) -> Queued:
     number, due_at, lane_due_at, held, head = row[1], *row[12:16]
     is_head = number == head
     endpoint = await endpoints.get(tx, key)
-    return Owed(
+    return Queued(
         (lane_due_at or due_at) if is_head else due_at,
         bool(held) and is_head,
         None if is_head else head,

@@ -1,8 +1,8 @@
 """Endpoints that are special now: their health, and the shelf where their due lanes stand meanwhile.
 
-An endpoint, or an origin, has a row only while it is failing, closed, held, recovering, paused or full; where
-all is well there is none, and nothing here costs anything. The lanes of a special endpoint are put on its
-shelf as they come due, out of the way of everybody else's, and are looked at when the row says so.
+An endpoint, or an origin, has a row only while it is failing, closed, held, recovering or paused; where all
+is well there is none, and nothing here costs anything. The lanes of a special endpoint are put on its shelf
+as they come due, out of the way of everybody else's, and are looked at when the row says so.
 """
 
 from msgspec import Struct
@@ -192,7 +192,7 @@ async def _changed(tx: Tx, endpoint: Endpoint, health: Health, limit: int) -> En
     if (
         health.recovered_at
         and replace(health, recovered_at=0) == WELL
-        and not await _waits(tx, endpoint, health)
+        and not await waits(tx, endpoint, health)
     ):
         health = WELL
     if health == endpoint.health:
@@ -202,8 +202,8 @@ async def _changed(tx: Tx, endpoint: Endpoint, health: Health, limit: int) -> En
     return changed
 
 
-async def _waits(tx: Tx, endpoint: Endpoint, health: Health) -> bool:
-    """Whether lanes that failed before a recovery still wait."""
+async def waits(tx: Tx, endpoint: Endpoint, health: Health) -> bool:
+    """Say whether lanes that failed before a recovery still wait for it; of an origin, on its shelves too."""
     if endpoint.account:
         return endpoint.serve_at is not None
     recovered = health.recovered_at
@@ -262,10 +262,14 @@ async def pause(tx: Tx, target: Target) -> Endpoint:
 
 async def resume(tx: Tx, target: Target) -> Endpoint:
     """End a pause; an endpoint that is closed is probed at once. A Retry-After still holds."""
-    endpoint = await get(tx, target.endpoint) or blank(target)
+    endpoint = await get(tx, target.endpoint)
+    if endpoint is None:
+        return blank(target)
     health = rules.resumed(endpoint.health, tx.now)
-    serve_at = None if endpoint.serve_at is None else max(tx.now, health.held_until)
-    resumed = replace(endpoint, health=health, serve_at=serve_at)
+    if endpoint.serve_at is None:  # nothing stands there that could have failed before
+        resumed = replace(endpoint, health=replace(health, recovered_at=0))
+    else:
+        resumed = replace(endpoint, health=health, serve_at=max(tx.now, health.held_until))
     await save(tx, resumed)
     return resumed
 

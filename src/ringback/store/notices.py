@@ -4,12 +4,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from ringback.rules.retry import SECOND
 from ringback.store.database import Tx, queries
 from ringback.words.ids import digest
 from ringback.words.json import canonical
 
 Q = queries("notices")
-SECOND = 1_000_000
 _GATHERED = 5 * SECOND
 """Microseconds for which deliveries that die are gathered into one notice for each origin: where each
 prediction has a URL of its own, three hundred notices of one death each would tell less than one of all."""

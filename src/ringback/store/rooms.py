@@ -13,12 +13,10 @@ class Round(Struct, frozen=True):
     Attributes:
         start: the origin it began with; empty for a new one.
         wrapped: it has passed the last origin.
-        due: the earliest time at which one of those seen is due, microseconds, or None.
     """
 
     start: str = ""
     wrapped: bool = False
-    due: int | None = None
 
 
 NEW_ROUND = Round()
@@ -48,9 +46,9 @@ class Rooms(Struct, frozen=True):
     first: tuple[str, ...] = ()
     walks: bool = True
 
-    def of(self, origin: str, begun: int = 0) -> int:
-        """Give the attempts that may begin for an origin after `begun` others."""
-        return share(self.total - begun, self.each, self.used.get(origin, 0), self.kept)
+    def of(self, origin: str) -> int:
+        """Give the attempts that may begin for an origin."""
+        return share(self.total, self.each, self.used.get(origin, 0), self.kept)
 
     def passes_on(self, old: Target, new: Target) -> bool:
         """Whether a slot of one endpoint may go to another of the same origin, or stay where it is."""

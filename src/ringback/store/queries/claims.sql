@@ -25,10 +25,22 @@ SELECT due_at FROM lanes
 WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL AND NOT shelved AND due_at > $2
 ORDER BY due_at LIMIT 1;
 
--- name: next_endpoint
-SELECT endpoint FROM lanes
-WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL AND NOT shelved AND endpoint > $2
-ORDER BY endpoint LIMIT 1;
+-- name: due_endpoints
+WITH RECURSIVE named (endpoint, place) AS (
+    SELECT (SELECT endpoint FROM lanes
+            WHERE origin = $1 AND holder IS NULL AND due_at IS NOT NULL AND NOT shelved AND endpoint > $2
+            ORDER BY endpoint LIMIT 1), 1
+    UNION ALL
+    SELECT (SELECT l.endpoint FROM lanes l
+            WHERE l.origin = $1 AND l.holder IS NULL AND l.due_at IS NOT NULL AND NOT l.shelved
+              AND l.endpoint > named.endpoint
+            ORDER BY l.endpoint LIMIT 1), place + 1
+    FROM named WHERE named.endpoint IS NOT NULL AND place < $4)
+SELECT endpoint FROM named
+WHERE EXISTS (SELECT 1 FROM lanes l
+              WHERE l.origin = $1 AND l.endpoint = named.endpoint AND l.holder IS NULL AND l.due_at IS NOT NULL
+                AND NOT l.shelved AND l.due_at <= $3)
+LIMIT $5;
 
 -- name: due_of
 SELECT prediction_id, endpoint FROM lanes

@@ -47,11 +47,3 @@ WHERE prediction_id = $1 AND status = 'pending' AND attempts > 0 ORDER BY number
 INSERT INTO attempts (prediction_id, number, attempt, started_at, duration, cause, status, diagnosis, excerpt, resent,
                       asked)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
-
--- name: of_prediction
-SELECT number, event, status, attempts, created_at, settled_at, digest, length FROM deliveries
-WHERE prediction_id = $1 ORDER BY number;
-
--- name: attempts_of
-SELECT number, attempt, started_at, duration, cause, status, diagnosis, excerpt, resent FROM attempts
-WHERE prediction_id = $1 ORDER BY number, attempt;

@@ -45,16 +45,20 @@ WHERE key IN (SELECT key FROM endpoints
               ORDER BY serve_at LIMIT $4);
 
 -- name: probe_more
-UPDATE endpoints SET serve_at = $2, not_before = max(closed_at + 1, $2)
+UPDATE endpoints SET serve_at = $2, not_before = CASE WHEN closed_at < $2 THEN $2 ELSE closed_at + 1 END
 WHERE key IN (SELECT key FROM endpoints
               WHERE origin = $1 AND serve_at > $2 AND closed_at IS NOT NULL AND NOT probing AND paused_at IS NULL
                 AND held_until <= $2
               ORDER BY serve_at LIMIT $3);
 
 -- name: shelf_waits
-SELECT 1 FROM endpoints
-WHERE origin = $1 AND serve_at > $3 AND closed_at IS NULL AND paused_at IS NULL AND held_until <= $3
-  AND (failed_at IS NULL OR failed_at < $2) LIMIT 1;
+SELECT 1 FROM endpoints e
+WHERE origin = $1 AND serve_at IS NOT NULL AND closed_at IS NULL AND paused_at IS NULL AND held_until <= $3
+  AND (failed_at IS NULL OR failed_at < $2)
+  AND EXISTS (SELECT 1 FROM lanes l
+              WHERE l.endpoint = e.key AND l.holder IS NULL AND l.shelved AND l.failed_at IS NOT NULL
+                AND l.failed_at < $2)
+LIMIT 1;
 
 -- name: put_off
 UPDATE endpoints SET serve_at = $3
