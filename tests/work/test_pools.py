@@ -221,6 +221,14 @@ class Yard:
             while not await holds():
                 await self.changed()
 
+    async def set_up(self, worker: Worker, count: int) -> None:
+        """Wait until that many of the model's own replicas are set up."""
+
+        async def are() -> bool:
+            return (await state(worker)).running == count
+
+        await self.until(are)
+
     async def deploy(self, version: str, least: int, most: int, hardware: str = "cpu") -> None:
         new = Deployment(DEPLOYED, ACCOUNT, NAME, version, hardware, least, most)
 
@@ -320,6 +328,7 @@ async def test_nothing_waits_behind_a_run_that_takes_unusually_long_while_a_sibl
     yard: Yard,
 ) -> None:
     worker = await yard.serving(yard.served(Scale(2, 2, NEVER_S)))
+    await yard.set_up(worker, 2)
     for text in ("a", "b", "c", "d"):  # quick ones
         id_ = await yard.ask(worker, text)
         (await yard.door.run()).let_in()
@@ -340,6 +349,8 @@ async def test_a_crowd_that_comes_at_once_is_spread_over_as_many_as_there_may_be
     ids = await yard.ask_at_once(worker, "a", "b", "c", "d")
     visits = [await yard.door.run() for _ in range(3)]
     assert len({visit.pid for visit in visits}) == 3
+    found = await state(worker)
+    assert (found.running, found.starting, found.waiting) == (3, 0, 1)
     for visit in visits:
         visit.let_in()
     (await yard.door.run()).let_in()
@@ -354,11 +365,7 @@ def test_only_a_replica_without_siblings_holds_more_than_one() -> None:
 async def test_a_replica_that_died_idle_is_replaced_when_something_waits(yard: Yard) -> None:
     worker = await yard.serving(yard.served(Scale(2, 2, NEVER_S)))
     ups = [await yard.door.up(), await yard.door.up()]
-
-    async def both_run() -> bool:
-        return (await state(worker)).running == 2
-
-    await yard.until(both_run)
+    await yard.set_up(worker, 2)
     for up in ups:
         os.kill(up.pid, signal.SIGKILL)
         await up.gone()

@@ -52,8 +52,7 @@ def _beside(folder: Path) -> Iterator[tuple[int, str]]:
 async def answering(folder: Path, carry: Carry) -> AsyncIterator[None]:
     """Answer orders. The folder is locked, so a socket that is there is a dead server's.
 
-    Raises:
-        SetupError: the socket can't be made.
+    Where none can be made (some shared folders of virtual machines know no sockets), the log says so.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -63,7 +62,12 @@ async def answering(folder: Path, carry: Carry) -> AsyncIterator[None]:
             os.fchmod(bound.fileno(), 0o600)  # before it has a name: nobody else gets in in between
             bound.bind(path)
         except OSError as error:
-            raise SetupError(f"can't make {folder / _NAME}: {error.strerror}") from None
+            why = error.strerror
+            log.warning(
+                "can't make %s: %s; no `ringback token` or `models` while this server runs", _NAME, why
+            )
+            yield
+            return
         stack.callback(_remove, descriptor)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

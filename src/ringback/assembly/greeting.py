@@ -43,4 +43,4 @@ def greet_token(say: Callable[[str], None], *, made: str | None, given: bool) ->
     elif given:
         say("  token   the one in REPLICATE_API_TOKEN")
     else:
-        say("  token   the one shown at the first start (lost? set REPLICATE_API_TOKEN and start again)")
+        say("  token   the one shown at the first start (lost? ringback token new makes another)")

@@ -1,5 +1,6 @@
 """The models that a server serves, as its operator changes them while it runs."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -55,7 +56,7 @@ class Lineup:
         if model.hardware not in {CPU, *self._config.hardware}:
             raise SetupError(f"model {name}: there is no [hardware.{model.hardware}] in the configuration")
         try:
-            await self._worker.add(self._commanded(name, model))
+            await self._worker.add(await asyncio.to_thread(self._commanded, name, model))
         except Unavailable as error:
             raise SetupError(f"model {name}: {error.detail}") from error
         self._forget()
