@@ -223,6 +223,10 @@ class Pool:
                 except Unavailable:
                     self._look_again = True
                     await asyncio.sleep(_STORE_RETRY_S)
+                except Exception:  # a pool that gives up would leave its queue unserved, unseen
+                    log.exception("[%s] going on after an unexpected error", self.name)
+                    self._look_again = True
+                    await asyncio.sleep(_BACKOFF_S[0])
         finally:
             self._looking = False
 
