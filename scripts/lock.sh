@@ -9,9 +9,14 @@ PATH="$(pwd)/.venv/bin:$PATH"
 export PATH
 command -v uv >/dev/null 2>&1 || .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
-uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-    --custom-compile-command 'make lock' ${UPGRADE:+--upgrade} \
-    --group dev --output-file requirements/dev.txt pyproject.toml requirements/build.in
+locked() {
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+        --custom-compile-command 'make lock' ${UPGRADE:+--upgrade} "$@"
+}
+locked --group dev --output-file requirements/dev.txt pyproject.toml requirements/build.in
+for generation in 1 2; do
+    locked --output-file "requirements/clients-$generation.txt" "requirements/clients-$generation.in"
+done
 
 cd tests/clients
 npm install --silent --package-lock-only
@@ -25,7 +30,7 @@ writeFileSync("package-lock.json", `${JSON.stringify(lock, null, 2)}\n`);
 '
 cd ../..
 
-if grep -nE 'https?://' requirements/dev.txt tests/clients/package-lock.json; then
+if grep -nE 'https?://' requirements/*.txt tests/clients/package-lock.json; then
     echo "lock: a host is written into a lock file" >&2
     exit 1
 fi

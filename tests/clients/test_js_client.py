@@ -1,7 +1,8 @@
 """The guide's snippet and handler on real Node, against a real server; real deliveries for every verifier.
 
 The Node receiver judges each request with the handler as printed, npm replicate's validateWebhook (raw body
-and parsed body), standardwebhooks and svix; here the Python ones judge the same headers and bytes.
+and parsed body), standardwebhooks and svix; the Python ones judge the same headers and bytes: PyPI replicate
+in its own environment, the others here.
 """
 
 import copy
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import replicate.webhook
 import standardwebhooks
 import svix.webhooks
 
+from support.clients import Client, ClientError, first_python
 from support.node import CLIENTS, ROOT, NodeReceiver, node_receiving, run_node
 from support.server import TOKEN, Server, serving
 
@@ -26,11 +27,6 @@ def env(server: Server, **more: str) -> dict[str, str]:
     return {"REPLICATE_API_TOKEN": TOKEN, "RINGBACK_BASE_URL": f"{server.url}/v1", **more}
 
 
-def by_replicate(headers: dict[str, str], body: str, secret: str) -> None:
-    key = replicate.webhook.WebhookSigningSecret(key=secret)
-    replicate.webhook.Webhooks.validate(headers=headers, body=body, secret=key, tolerance=300)
-
-
 def by_standardwebhooks(headers: dict[str, str], body: str, secret: str) -> None:
     standardwebhooks.Webhook(secret).verify(body.encode(), headers)
 
@@ -39,12 +35,14 @@ def by_svix(headers: dict[str, str], body: str, secret: str) -> None:
     svix.webhooks.Webhook(secret).verify(body.encode(), headers)
 
 
-PYTHON = {"replicate": by_replicate, "standardwebhooks": by_standardwebhooks, "svix": by_svix}
-REFUSALS = (ValueError, standardwebhooks.WebhookVerificationError, svix.webhooks.WebhookVerificationError)
+PYTHON = {"standardwebhooks": by_standardwebhooks, "svix": by_svix}
+IN_PYTHON = ("replicate", *PYTHON)
+REFUSALS = (standardwebhooks.WebhookVerificationError, svix.webhooks.WebhookVerificationError)
 
 
-def python_verdicts(headers: dict[str, str], body: str, secret: str) -> dict[str, bool]:
-    verdicts = {}
+async def python_verdicts(client: Client, headers: dict[str, str], body: str, secret: str) -> dict[str, bool]:
+    request = {"headers": headers, "body": body, "secret": secret}
+    verdicts = {"replicate": await client.ask("verdict", tolerance=300, **request)}
     for name, check in PYTHON.items():
         try:
             check(headers, body, secret)
@@ -101,6 +99,7 @@ async def test_every_verifier_accepts_every_real_delivery_and_refuses_it_altered
     async with (
         serving(FLUX, WORDS, data=tmp_path / "data") as server,
         node_receiving(await server.secret()) as receiver,
+        first_python(server.url) as client,
     ):
         hook: dict[str, Any] = {"webhook": receiver.url, "webhook_events_filter": ALL_EVENTS}
         told = await server.create(
@@ -117,12 +116,15 @@ async def test_every_verifier_accepts_every_real_delivery_and_refuses_it_altered
         for line in receiver.heard:
             assert line["status"] == 200
             assert line["verdicts"] == dict.fromkeys(JAVASCRIPT, True)
-            assert python_verdicts(line["headers"], line["body"], secret) == dict.fromkeys(PYTHON, True)
+            assert await python_verdicts(client, line["headers"], line["body"], secret) == dict.fromkeys(
+                IN_PYTHON, True
+            )
         assert receiver.heard[-1]["flagged"][failing["id"]] == "words must be from 1 to 1000"
         for part in ("body", "webhook-id", "webhook-timestamp", "webhook-signature"):
             headers, body = altered(receiver.heard[-1], part)
             await refused(server, receiver, headers, body)
-            assert python_verdicts(headers, body, secret) == dict.fromkeys(PYTHON, False), part
+            verdicts = await python_verdicts(client, headers, body, secret)
+            assert verdicts == dict.fromkeys(IN_PYTHON, False), part
 
 
 def altered(line: dict[str, Any], part: str) -> tuple[dict[str, str], str]:
@@ -156,13 +158,18 @@ async def refused(server: Server, receiver: NodeReceiver, headers: dict[str, str
 
 async def test_a_delivery_is_refused_with_another_accounts_secret(tmp_path: Path) -> None:
     other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-    async with serving(WORDS, data=tmp_path / "data") as server, node_receiving(other) as receiver:
+    async with (
+        serving(WORDS, data=tmp_path / "data") as server,
+        node_receiving(other) as receiver,
+        first_python(server.url) as client,
+    ):
         await server.create("ringback/words", {"prompt": "a", "words": 1, "pause": 0}, webhook=receiver.url)
         await receiver.until(lambda r: len(r.heard) >= 1)
         line = receiver.heard[0]
         assert (line["status"], line["answer"]) == (401, {"error": "invalid signature"})
         assert line["saved"] == {}
         assert line["verdicts"] == dict.fromkeys(JAVASCRIPT, False)
-        with pytest.raises(replicate.webhook.InvalidSignatureError):
-            by_replicate(line["headers"], line["body"], other)
-        assert python_verdicts(line["headers"], line["body"], other) == dict.fromkeys(PYTHON, False)
+        with pytest.raises(ClientError, match="InvalidSignatureError"):
+            await client.ask("validated", headers=line["headers"], body=line["body"], secret=other)
+        verdicts = await python_verdicts(client, line["headers"], line["body"], other)
+        assert verdicts == dict.fromkeys(IN_PYTHON, False)

@@ -2,17 +2,22 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
-LOCKS = [ROOT / "requirements/dev.txt", ROOT / "tests/clients/package-lock.json"]
+PYTHON_LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+JAVASCRIPT_LOCK = ROOT / "tests/clients/package-lock.json"
 
 
 def test_no_lock_file_names_a_host_so_that_any_index_can_serve_it() -> None:
-    for lock in LOCKS:
+    assert [lock.stem for lock in PYTHON_LOCKS] == ["clients-1", "clients-2", "dev"]
+    for lock in [*PYTHON_LOCKS, JAVASCRIPT_LOCK]:
         assert re.findall(r"[a-z]+://\S+", lock.read_text()) == [], lock
 
 
-def test_each_python_requirement_is_one_version_with_hashes() -> None:
-    entries = re.split(r"\n(?=\S)", LOCKS[0].read_text().strip())
+@pytest.mark.parametrize("lock", PYTHON_LOCKS, ids=lambda lock: lock.stem)
+def test_each_python_requirement_is_one_version_with_hashes(lock: Path) -> None:
+    entries = re.split(r"\n(?=\S)", lock.read_text().strip())
     requirements = [entry for entry in entries if not entry.startswith("#")]
     assert len(requirements) > 10
     for requirement in requirements:
@@ -21,8 +26,17 @@ def test_each_python_requirement_is_one_version_with_hashes() -> None:
         )
 
 
+def test_each_generation_of_the_python_client_is_locked_by_itself_and_the_servers_environment_has_none() -> (
+    None
+):
+    found = {
+        lock.stem: re.findall(r"^replicate==(\S+)", lock.read_text(), re.MULTILINE) for lock in PYTHON_LOCKS
+    }
+    assert found == {"clients-1": ["1.0.7"], "clients-2": ["2.0.0b4"], "dev": []}
+
+
 def test_each_javascript_package_is_one_version_with_its_integrity() -> None:
-    packages = json.loads(LOCKS[1].read_text())["packages"]
+    packages = json.loads(JAVASCRIPT_LOCK.read_text())["packages"]
     assert packages.pop("")["dependencies"]["replicate"] == "1.4.0"
     for name, entry in packages.items():
         assert re.match(r"\d+\.\d+\.\d+", entry["version"]), name

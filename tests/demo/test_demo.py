@@ -9,14 +9,15 @@ import select
 import shlex
 import signal
 import subprocess
-import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from support.clients import python_of
+
 ROOT = Path(__file__).parent.parent.parent
-COMMAND = [sys.executable, str(ROOT / "demo/demo.py")]
+COMMAND = [str(python_of(1)), str(ROOT / "demo/demo.py")]
 SECRET_OF_SOMEBODY_ELSE = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")},

@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 
+from support.contract import checking
+
 MODELS = Path(__file__).parent.parent / "models"
 TOKEN = "r8_test_token_of_the_test_suite_0000000000"
 COMMAND = [sys.executable, "-m", "ringback.assembly"]
@@ -22,7 +24,7 @@ COMMAND = [sys.executable, "-m", "ringback.assembly"]
 
 @dataclass
 class Server:
-    """A running server."""
+    """A running server. What its session is answered must be as documented (support/contract.py)."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -89,11 +91,15 @@ async def serving(
     command: list[str] | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: tuple[int, ...] = (),
+    port: int = 0,
 ) -> AsyncIterator[Server]:
-    """Run `ringback serve` until the block ends (SIGKILL, unless it has ended by itself)."""
+    """Run `ringback serve` until the block ends (SIGKILL, unless it has ended by itself).
+
+    Give a port where its public URL is another address: that one is reached here by the port.
+    """
     with tempfile.NamedTemporaryFile(prefix="ringback-test-", suffix=".log", delete=False) as output:
         process = subprocess.Popen(
-            [*(command or COMMAND), "serve", *arguments, "--data", str(data), "--port", "0"],
+            [*(command or COMMAND), "serve", *arguments, "--data", str(data), "--port", str(port)],
             stdout=subprocess.PIPE,
             stderr=output,
             env={**os.environ, "REPLICATE_API_TOKEN": TOKEN, **(env or {})},
@@ -102,7 +108,8 @@ async def serving(
     path = Path(output.name)
     try:
         url = await asyncio.to_thread(_listening, process, path)
-        async with aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{port}" if port else url
+        async with aiohttp.ClientSession(middlewares=(checking(url),)) as session:
             server = Server(process, url, session, path)
             status, _ = await server.call("GET", "/health")
             assert status == 200

