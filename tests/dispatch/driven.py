@@ -64,7 +64,6 @@ class Driven:
     receivers: Receivers
     dispatcher: Dispatcher
     outbox: Outbox
-    claims: int = 0
     _look_at: float = 0.0
 
     async def begin(self, webhook: Webhook) -> Hold:
@@ -132,7 +131,6 @@ class Driven:
             dispatcher._called.clear()
             dispatcher._planned = module._NEVER
             wait = await dispatcher.run_once()
-            self.claims += 1
             self._look_at = min(dispatcher._planned, self.world.now + wait * SECOND)
         raise AssertionError("it does nothing else")
 
@@ -144,13 +142,17 @@ class Driven:
 
 @contextlib.asynccontextmanager
 async def driven(
-    folder: Path, answers: Answers, settings: DispatchSettings, patch: pytest.MonkeyPatch
+    folder: Path,
+    answers: Answers,
+    settings: DispatchSettings,
+    patch: pytest.MonkeyPatch,
+    jitter: Callable[[], float] = float,
 ) -> AsyncIterator[Driven]:
     patch.setattr(module, "_POLL_S", NEVER_S)
     async with prepared(folder) as world:
         receivers = Receivers(world, answers)
         dispatcher = Dispatcher(
-            world.database, receivers, settings, holder="dispatcher_1", clock=world.clock, jitter=lambda: 0.0
+            world.database, receivers, settings, holder="dispatcher_1", clock=world.clock, jitter=jitter
         )
         found = Driven(world, receivers, dispatcher, Outbox(world.database, dispatcher, WINDOW, LINKS))
         try:

@@ -15,6 +15,7 @@ from ringback.rules.endpoint import (
     after,
     at_once,
     close,
+    fair_gap,
     is_scattered,
     of_endpoint,
     of_origin,
@@ -197,6 +198,25 @@ def test_rule_2_many_closed_endpoints_of_an_origin_share_its_probes() -> None:
 
 
 # 3. Where each URL is another
+
+
+def test_rule_6_a_probe_that_hangs_makes_the_next_wait_for_its_share_of_the_slots() -> None:
+    health = close(WELL, NOW, RULES)
+    now = NOW + 16 * SECOND
+    evidence = Evidence("failed", NOW + SECOND, now, fair_gap=900 * SECOND)
+    assert opens_at(after(probing(health), evidence, RULES, limit=LIMIT)) == now + 900 * SECOND
+
+
+@pytest.mark.parametrize(("closed", "seconds"), [(0, 0), (1, 15 / 256), (1024, 60), (16384, 960)])
+def test_rule_6_all_that_hang_together_keep_half_of_the_slots(closed: int, seconds: float) -> None:
+    gap = fair_gap(15 * SECOND, closed, 512, 0.0)
+    assert gap == int(seconds * SECOND)
+    assert closed * 15 / (15 + gap / SECOND) <= 256
+
+
+def test_rule_6_what_was_closed_together_is_not_probed_together() -> None:
+    gaps = [fair_gap(15 * SECOND, 1024, 512, jitter) / SECOND for jitter in (-1.0, 0.0, 1.0)]
+    assert gaps == [30, 60, 90]
 
 
 def test_rule_3_five_endpoints_that_begin_to_fail_close_their_origin() -> None:

@@ -79,7 +79,8 @@ class DispatchSettings:
     @property
     def settling(self) -> Settling:
         """By which rules attempts are settled."""
-        return Settling(self.schedule, self.links, Terms(self.health, self.in_flight_per_origin, self.tells))
+        terms = Terms(self.health, self.in_flight_per_origin, self.tells, self.in_flight)
+        return Settling(self.schedule, self.links, terms)
 
 
 class Reservation:

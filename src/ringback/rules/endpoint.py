@@ -12,6 +12,8 @@ The rules, all of them here and none of them elsewhere:
    counts the endpoints that began to fail with none answering in between, and closes after `close_after`.
 4. The first answer opens it. What waits then goes at once, 1, 2, 4, ... at a time.
 5. A Retry-After holds the endpoint until then; neither a probe nor a recovery goes before it.
+6. A probe that hangs keeps a slot from others. Then the next waits so long that all that is closed, if it
+   hangs as long, has half of the slots at most.
 """
 
 from typing import Literal
@@ -132,6 +134,7 @@ class Evidence(Struct, frozen=True):
         diagnosis: in words, if it failed.
         retry_at: until when the receiver wants to be left alone, or 0.
         least_gap: microseconds to the next probe at least: many closed endpoints of one origin share theirs.
+        fair_gap: the same, so that others have slots, see `fair_gap`.
     """
 
     outcome: Outcome
@@ -140,6 +143,19 @@ class Evidence(Struct, frozen=True):
     diagnosis: str = ""
     retry_at: int = 0
     least_gap: int = 0
+    fair_gap: int = 0
+
+
+def fair_gap(took_us: int, closed: int, slots: int, jitter: float) -> int:
+    """Say how long to wait after an attempt that hung, microseconds.
+
+    Args:
+        took_us: how long it kept its slot, microseconds.
+        closed: endpoints and origins that are closed; each has one probe in flight at most.
+        slots: attempts in flight in all.
+        jitter: a random number in [-1, 1]: what was closed together is not to be probed together.
+    """
+    return int(took_us * closed / max(1, slots // 2) * (1 + jitter / 2))
 
 
 def after(health: Health, evidence: Evidence, rules: HealthRules, *, limit: int) -> Health:
@@ -192,7 +208,9 @@ def _failed(health: Health, evidence: Evidence, rules: HealthRules) -> Health:
     is_scattered = health.scattered >= rules.close_after
     longest = rules.longest_scattered_gap_s if is_scattered else rules.longest_gap_s
     gap = min(2 * health.gap, int(longest * SECOND))
-    return replace(health, gap=gap, not_before=now + max(gap, evidence.least_gap), probing=False)
+    return replace(
+        health, gap=gap, not_before=now + max(gap, evidence.least_gap, evidence.fair_gap), probing=False
+    )
 
 
 def _unproven(health: Health, evidence: Evidence) -> Health:

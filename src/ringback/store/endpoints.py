@@ -22,6 +22,12 @@ _CROWD = 4096
 _PROBES_APART = SECOND // 2
 """Microseconds between the probes of one origin's closed endpoints, once there are many of them."""
 
+_CLOSED = 16384
+"""Closed endpoints and origins counted at most: that takes a few milliseconds."""
+
+_HANGS = SECOND
+"""Microseconds from which on an attempt has kept its slot so long that it matters how many others do."""
+
 _IDLE = 3600 * SECOND
 _SERVED_AT_ONCE = 16
 _PUT_OFF_AT_ONCE = 256
@@ -36,11 +42,13 @@ class Terms(Struct, frozen=True):
         rules: when to close and to probe.
         limit: attempts in flight for an origin.
         tells: the operator is told by webhook.
+        slots: attempts in flight in all.
     """
 
     rules: HealthRules = HealthRules()
     limit: int = 32
     tells: bool = False
+    slots: int = 512
 
 
 class Endpoint(Struct, frozen=True):
@@ -131,7 +139,9 @@ class Judged(Struct, frozen=True):
     news: tuple[News, ...] = ()
 
 
-async def judge(tx: Tx, target: Target, result: Result, begun_at: int, retry_at: int, terms: Terms) -> Judged:
+async def judge(
+    tx: Tx, target: Target, result: Result, begun_at: int, retry_at: int, terms: Terms, jitter: float
+) -> Judged:
     """Take note of what an attempt told of its endpoint and of the origin.
 
     Args:
@@ -141,11 +151,13 @@ async def judge(tx: Tx, target: Target, result: Result, begun_at: int, retry_at:
         begun_at: when it was claimed, microseconds.
         retry_at: until when the receiver wants to be left alone, microseconds, or 0.
         terms: when to close and to probe.
+        jitter: a random number in [-1, 1].
     """
     origin, endpoint = await of_origin(tx, target.origin), await get(tx, target.endpoint) or blank(target)
     outcome = rules.of_endpoint(result)
     least = await _least_gap(tx, endpoint, outcome)
-    evidence = Evidence(outcome, begun_at, tx.now, result.diagnosis, retry_at, least)
+    fair = await _fair_gap(tx, result, terms.slots, jitter)
+    evidence = Evidence(outcome, begun_at, tx.now, result.diagnosis, retry_at, least, fair)
     endpoint_after = rules.after(endpoint.health, evidence, terms.rules, limit=terms.limit)
     origin_after = rules.origin_after(
         origin.health,
@@ -186,6 +198,13 @@ async def _least_gap(tx: Tx, endpoint: Endpoint, outcome: str) -> int:
         return 0
     row = await tx.row(Q["closed_of_origin"], endpoint.origin, _CROWD)
     return 0 if row is None else int(row[0]) * _PROBES_APART
+
+
+async def _fair_gap(tx: Tx, result: Result, slots: int, jitter: float) -> int:
+    if result.duration_us < _HANGS:
+        return 0
+    row = await tx.row(Q["all_closed"], _CLOSED)
+    return 0 if row is None else rules.fair_gap(result.duration_us, int(row[0]), slots, jitter)
 
 
 async def _changed(tx: Tx, endpoint: Endpoint, health: Health, limit: int) -> Endpoint:

@@ -71,7 +71,7 @@ async def settle(
     await _finish(tx, work.prediction_id, work.number, settlement)
     judged = None
     if rows[0][7] or result.cause != "acknowledged":
-        judged = await _judge(tx, work, result, deliveries[0], settling)
+        judged = await _judge(tx, work, result, deliveries[0], settling, jitter)
     news = () if judged is None else judged.news
     if settlement.end == "dead":
         news += await _died(tx, work, result, settling.terms)
@@ -79,14 +79,16 @@ async def settle(
     return await next_.owed(result, closed=bool(rows[0][6]), go_on=go_on, news=news)
 
 
-async def _judge(tx: Tx, work: Work, result: Result, head: Pending, settling: Settling) -> Judged:
+async def _judge(
+    tx: Tx, work: Work, result: Result, head: Pending, settling: Settling, jitter: float
+) -> Judged:
     retry_at = 0
     if result.retry_after is not None and result.cause != "acknowledged":
         # Up to the end of the window of the delivery that was told: then it is tried a last time.
         window = int(settling.schedule.window_s * SECOND)
         asked = tx.now + int(min(result.retry_after, settling.schedule.window_s) * SECOND)
         retry_at = min(asked, head.created_at + window)
-    return await endpoints.judge(tx, work.target, result, work.begun_at, retry_at, settling.terms)
+    return await endpoints.judge(tx, work.target, result, work.begun_at, retry_at, settling.terms, jitter)
 
 
 async def _died(tx: Tx, work: Work, result: Result, terms: Terms) -> tuple[News, ...]:

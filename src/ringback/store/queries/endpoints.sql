@@ -30,6 +30,9 @@ SELECT serve_at FROM endpoints WHERE serve_at IS NOT NULL ORDER BY serve_at LIMI
 -- name: closed_of_origin
 SELECT count(*) FROM (SELECT 1 FROM endpoints WHERE origin = $1 AND closed_at IS NOT NULL LIMIT $2) AS crowd;
 
+-- name: all_closed
+SELECT count(*) FROM (SELECT 1 FROM endpoints WHERE closed_at > 0 LIMIT $1) AS crowd;
+
 -- name: forget_probes
 UPDATE endpoints SET probing = FALSE, not_before = $1, serve_at = CASE WHEN serve_at IS NULL THEN NULL ELSE $1 END
 WHERE probing AND key NOT IN (
