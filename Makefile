@@ -21,7 +21,7 @@ demo: setup ## See a prediction ring back, in a minute
 	.clients/replicate-1/bin/python demo/demo.py $(ARGS)
 
 test: clients ## Run all tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: setup ## Lint, formatting, types, floors
 	$(BIN)/ruff check
