@@ -15,6 +15,7 @@ LONGEST_WAIT_S = 58.0
 _WAIT = re.compile(r"wait(?:=([1-9][0-9]{0,5}))?")
 _AFTER = re.compile(r"(?:(?P<h>[0-9]{1,6})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,6})s?)?")
 _SHORTEST_S, _LONGEST_S = 5, 24 * 3600
+_NAMES = frozenset({b"prefer", b"cancel-after", b"idempotency-key"})
 _KEY = re.compile(r"[!-~]{1,255}")
 
 
@@ -35,12 +36,17 @@ class Asked:
     key: str | None
 
 
+_NOTHING = Asked(None, "", None, None)
+
+
 def asked(request: Request) -> Asked:
     """Read the headers of a create request.
 
     Raises:
         Invalid: Cancel-After or Idempotency-Key is wrong; an unknown preference is no fault (RFC 7240).
     """
+    if not any(name in _NAMES for name, _ in request.headers.raw):
+        return _NOTHING  # as most are: one look at the headers instead of three
     faults: list[InvalidField] = []
     applied, wait_s = _wait(request.headers.getlist("prefer"))
     after = request.headers.get("cancel-after")
@@ -58,7 +64,7 @@ def asked(request: Request) -> Asked:
 
 
 def _wait(preferences: list[str]) -> tuple[str, float | None]:
-    """Read `Prefer`: `wait` or `wait=n`, in seconds (replicate.com/docs/reference/http#predictions.create)."""
+    """Read `Prefer`: `wait`, or `wait=n` (seconds; replicate.com/docs/reference/http#predictions.create)."""
     for preference in re.split("[,;]", ",".join(preferences)):
         match = _WAIT.fullmatch(preference.strip().lower().replace(" ", ""))
         if match is not None:

@@ -5,7 +5,6 @@ without being parsed again. Fields and their order: Replicate's prediction objec
 (replicate.com/docs/reference/http#predictions.get), the superset that all three official clients accept.
 """
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -44,7 +43,7 @@ class Links:
 
     def stream_key(self, id_: str) -> str:
         """Give the part of a prediction's stream URL that can't be guessed: 128 bits of an HMAC."""
-        return hmac.new(self.key, b"stream " + id_.encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.key, b"stream " + id_.encode(), "sha256")[:16].hex()
 
 
 class Facts(Struct, frozen=True):
