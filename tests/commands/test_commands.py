@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from commands.running import Ran
 from ringback.assembly.cli import main
 from support.receiver import Receiver, receiving
 from support.server import COMMAND, TOKEN, Server, model, serving
@@ -25,22 +25,7 @@ from support.server import COMMAND, TOKEN, Server, model, serving
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@dataclass(frozen=True)
-class Done:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def complaint(self) -> str:
-        """The one line that a failed command must say."""
-        assert self.out == ""
-        (line,) = self.err.splitlines()
-        assert line.startswith("ringback: ")
-        return line.removeprefix("ringback: ")
-
-
-async def run(*arguments: str, url: str, token: str | None = TOKEN, **env: str) -> Done:
+async def run(*arguments: str, url: str, token: str | None = TOKEN, **env: str) -> Ran:
     """Run a command to its end in a thread, since a process takes a second to load."""
     return await asyncio.to_thread(_run, arguments, _environment(url, token, env))
 
@@ -53,7 +38,7 @@ def _environment(url: str, token: str | None, env: dict[str, str]) -> dict[str, 
     return {**known, "RINGBACK_URL": url, **given, **env}
 
 
-def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
+def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> Ran:
     kept, argv = dict(os.environ), sys.argv
     out, err = io.StringIO(), io.StringIO()
     try:
@@ -66,10 +51,10 @@ def _run(arguments: tuple[str, ...], environment: dict[str, str]) -> Done:
         sys.argv = argv
         os.environ.clear()
         os.environ.update(kept)
-    return Done(int(caught.value.code or 0), out.getvalue(), err.getvalue())
+    return Ran(int(caught.value.code or 0), out.getvalue(), err.getvalue())
 
 
-async def run_process(*arguments: str, url: str) -> Done:
+async def run_process(*arguments: str, url: str) -> Ran:
     """Run a command as a script does, its output piped."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -80,7 +65,7 @@ async def run_process(*arguments: str, url: str) -> Done:
     )
     out, err = await process.communicate()
     assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
+    return Ran(process.returncode, out.decode(), err.decode())
 
 
 def answer(received: Any) -> web.StreamResponse:

@@ -10,8 +10,8 @@ from ringback.store import predictions
 from ringback.store.outbox import Outbox
 from ringback.store.predictions import New
 from ringback.work.deadlines import Deadlines
+from store.no_dispatch import NoDispatch
 from store.world import ACCOUNT, LINKS, MODEL, VERSION, World, hook, opened
-from work.test_host_faults import NoDispatch
 
 
 @pytest.fixture

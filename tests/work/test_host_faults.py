@@ -11,7 +11,6 @@ import pytest
 
 from ringback.blobs.local import local
 from ringback.rules.address import AddressRules
-from ringback.rules.endpoint import Target
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.store.database import Database, Unit
 from ringback.store.outbox import Outbox
@@ -27,20 +26,8 @@ from ringback.work.queue import Queue
 from ringback.work.replica import Replica
 from ringback.work.run import Desk, PredictionRun
 from ringback.work.uploads import Sent
+from store.no_dispatch import NoDispatch
 from store.world import LINKS, World, opened
-
-
-class NoDispatch:
-    """A process without a dispatcher: lanes stay free."""
-
-    def reserve(self, _target: Target) -> None:
-        return None
-
-    def expect(self, _owed: object, _target: object = None) -> None:
-        return None
-
-    def wake(self) -> None:
-        return None
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from aiohttp import web
 
 from ringback.blobs.local import local
 from ringback.rules.address import AddressRules
-from ringback.rules.endpoint import Target
 from ringback.runner.protocol import Done, Output, OutputFile
 from ringback.store import files as file_rows
 from ringback.store import models, predictions, runs, versions
@@ -28,24 +27,12 @@ from ringback.work.run import Desk, PredictionRun
 from ringback.work.served import Served
 from ringback.work.training import described, merged
 from ringback.work.uploads import Sent
+from store.no_dispatch import NoDispatch
 from store.world import ACCOUNT, LINKS, MODEL, VERSION, World, opened
 from support.receiver import receiving, status
 
 FILE = {"$ringback_file": 0}
 NO_WEIGHTS = "the training returned no weights: return a Path, or an object with `weights`"
-
-
-class NoDispatch:
-    """A process without a dispatcher: lanes stay free."""
-
-    def reserve(self, _target: Target) -> None:
-        return None
-
-    def expect(self, _owed: object, _target: object = None) -> None:
-        return None
-
-    def wake(self) -> None:
-        return None
 
 
 @pytest.fixture

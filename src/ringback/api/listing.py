@@ -100,12 +100,22 @@ def place(query: Mapping[str, str]) -> Place | None:
     Raises:
         Invalid: it is none of ours.
     """
+    match = matched(_CURSOR, query)
+    return None if match is None else Place(int(match[1]), match[2], int(match[3]))
+
+
+def matched(form: re.Pattern[str], query: Mapping[str, str]) -> re.Match[str] | None:
+    """Give what the cursor holds by its form; None if there is none.
+
+    Raises:
+        Invalid: it is none of ours.
+    """
     if "cursor" not in query:
         return None
-    match = _CURSOR.fullmatch(uncovered(query["cursor"]))
+    match = form.fullmatch(uncovered(query["cursor"]))
     if match is None:
         raise cursor_fault()
-    return Place(int(match[1]), match[2], int(match[3]))
+    return match
 
 
 def following(base: str, query: Mapping[str, str], cursor: str) -> str:

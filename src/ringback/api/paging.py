@@ -9,9 +9,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ringback.api.listing import following, uncovered
+from ringback.api.listing import following, matched
 from ringback.api.service import Service
-from ringback.api.wire import cursor_fault
 
 _CURSOR = re.compile(r"(next|previous)=(-?[0-9]{1,18})\.([A-Za-z0-9._/-]{1,300})")
 
@@ -49,11 +48,9 @@ def cursor(query: Mapping[str, str]) -> Cursor | None:
     Raises:
         Invalid: it is none of ours.
     """
-    if "cursor" not in query:
-        return None
-    match = _CURSOR.fullmatch(uncovered(query["cursor"]))
+    match = matched(_CURSOR, query)
     if match is None:
-        raise cursor_fault()
+        return None
     return Cursor("next" if match[1] == "next" else "previous", int(match[2]), match[3])
 
 
