@@ -81,7 +81,7 @@ def picture(stage: Stage) -> Heard:
     stage.screen.title("1  A picture takes a while. Don't hold the line: it rings when it is ready.")
     prediction = stage.create(
         "black-forest-labs/flux-schnell",
-        {"prompt": "A misty forest at dawn, photorealistic"},
+        {"prompt": "A misty forest at dawn, photorealistic", "aspect_ratio": "3:2"},
         "",
         ["start", "logs", "completed"],
     )
@@ -91,12 +91,12 @@ def picture(stage: Stage) -> Heard:
         stage.screen.event(heard, note(heard))
         calls.append(heard)
     last = calls[-1]
-    url, late = last.prediction["output"], latency(last)
+    urls, late = last.prediction["output"] or [], latency(last)
     stage.notice(Check.EVENTS, seen={"start", "logs", "completed"} == {call.event for call in calls})
     stage.notice(Check.SUB_SECOND, seen=late is not None and late < SECOND_MS)
-    stage.notice(Check.SAVED, seen=bool(url) and last.saved.get(prediction.id) == url)
-    found = describe_png(fetch(url)) if url else None
-    stage.screen.fact("fetched", found or f"no picture: {url}")
+    stage.notice(Check.SAVED, seen=bool(urls) and last.saved.get(prediction.id) == urls)
+    found = describe_png(fetch(urls[0])) if urls else None
+    stage.screen.fact("fetched", found or f"no picture: {urls}")
     stage.notice(Check.PICTURE, seen=found is not None)
     return last
 
@@ -126,7 +126,7 @@ def words(stage: Stage) -> None:
 def again(stage: Stage) -> None:
     """Have the receiver fail once."""
     stage.screen.title("3  The receiver is down for a moment: the delivery is sent again.")
-    input_ = {"prompt": "A lighthouse in the fog", "seconds": 0.5}
+    input_ = {"prompt": "A lighthouse in the fog", "num_inference_steps": 1}
     prediction = stage.create("black-forest-labs/flux-schnell", input_, "?fail=once", ["completed"])
     calls = []
     for heard in stage.until_completed(prediction):
@@ -141,7 +141,7 @@ def forged(stage: Stage, real: Heard) -> None:
     """Send the receiver a real delivery with another picture in it."""
     stage.screen.title("4  Somebody alters a delivery: the receiver refuses it.")
     output = real.prediction["output"]
-    body = real.body.replace(json.dumps(output), '"https://example.com/forged.png"')
+    body = real.body.replace(json.dumps(output), '["https://example.com/forged.png"]')
     names = ("content-type", "webhook-id", "webhook-timestamp", "webhook-signature")
     headers = {name: real.headers[name] for name in names}
     request = urllib.request.Request(stage.receiver.url, body.encode(), headers)
@@ -162,9 +162,9 @@ def note(heard: Heard) -> str:
     output, logs = prediction["output"], prediction["logs"].strip()
     if heard.event != "completed":
         return str(logs.rpartition("\n")[2])
-    if isinstance(output, list):
+    if isinstance(output, list) and len(output) > 1:
         return f"{len(output)} pieces"
-    return f"{prediction['status']}: {output or prediction['error']}"
+    return f"{prediction['status']}: {output[0] if output else prediction['error']}"
 
 
 def describe_png(data: bytes) -> str | None:

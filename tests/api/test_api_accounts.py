@@ -74,7 +74,7 @@ SEEN: dict[tuple[str, str], Seen] = {
     ("GET", "/hardware"): Seen(200),
     ("GET", "/models"): Seen(200),
     ("POST", "/models"): Seen(
-        403, body={"owner": "ringback", "name": "new", "visibility": "public", "hardware": "cpu"}
+        422, body={"owner": "ringback", "name": "new", "visibility": "public", "hardware": "cpu"}
     ),
     ("QUERY", "/models"): Seen(200, body=b"private"),
     ("GET", "/models/{owner}/{name}"): Seen(HIDDEN, "/models/{model}"),
@@ -121,6 +121,7 @@ SEEN: dict[tuple[str, str], Seen] = {
     ("GET", "/f/{id}/{name}"): Seen(PUBLIC),
     ("GET", "/p/{id}"): Seen(PUBLIC),
     ("GET", "/m/{owner}/{name}"): Seen(HIDDEN, "/m/{model}"),
+    ("GET", "/"): Seen(PUBLIC),
     ("GET", "/health"): Seen(PUBLIC),
     ("GET", "/metrics"): Seen(HIDDEN),
     ("GET", "/openapi.json"): Seen(PUBLIC),

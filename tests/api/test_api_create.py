@@ -123,6 +123,13 @@ async def test_a_fault_of_the_body_is_named(server: Server, body: Any, fault: tu
     assert await fields(server, body) == [fault]
 
 
+async def test_a_model_in_place_of_the_version_is_answered_with_what_to_give(server: Server) -> None:
+    assert await fields(server, {"model": "test/echo", "input": {"text": "a"}}) == [
+        ("additional_property_not_allowed", "", "Additional property model is not allowed"),
+        ("required", "", "version is required: give the model's owner/name as version"),
+    ]
+
+
 async def test_all_faults_of_the_body_are_named_at_once(server: Server) -> None:
     found = await fields(server, {"signal": 1, "input": 1, "webhook": 1, "webhook_events_filter": "all"})
     assert {(type_, field) for type_, field, _ in found} == {

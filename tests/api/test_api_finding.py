@@ -52,9 +52,15 @@ async def test_search_finds_collections(shop: Server) -> None:
             "name": "First steps",
             "slug": "first-steps",
             "description": "Models that say it back",
-            "models": ["test/storied", "test/nowhere", "test/echo", "ringback/secret"],
+            "models": ["test/storied", "test/echo", "ringback/secret"],
         }
     ]
+
+
+async def test_a_found_collection_names_no_model_that_whoever_asks_may_not_see(shop: Server) -> None:
+    answer = await ask(shop, "GET", "/v1/search?query=say+steps", token=NEIGHBOUR)
+    assert [item["models"] for item in answer.json["collections"]] == [["test/storied", "test/echo"]]
+    assert b"secret" not in answer.body
 
 
 @pytest.mark.parametrize("query", ["", "?query=", "?query=%20%09", "?limit=3", "?q=echo"])

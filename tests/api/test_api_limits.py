@@ -125,6 +125,20 @@ async def test_an_address_that_tries_token_after_token_is_slowed_down_and_no_oth
     assert (await ask(limited, "GET", "/v1/predictions", token=known)).status == 200
 
 
+async def test_who_shares_an_address_with_who_guesses_is_let_in(limited: Server) -> None:
+    """With a token that the server has not seen since its start."""
+    token = await new_token(limited)
+    headers = {"x-forwarded-for": "203.0.113.9"}
+    guesses = [
+        ask(limited, "GET", "/v1/predictions", token=f"r8_other_{number}", headers=headers)
+        for number in range(300)
+    ]
+    asked = ask(limited, "GET", "/v1/predictions", token=token, headers=headers)
+    *refused, answer = await asyncio.gather(*guesses, asked)
+    assert {each.status for each in refused} == {401, 429}
+    assert answer.status == 200
+
+
 # Of a clock that is moved
 
 

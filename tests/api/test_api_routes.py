@@ -34,9 +34,8 @@ async def test_every_base_path_leads_to_the_same_place(server: Server, base: str
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
-        "/v1",
-        "/v1/",
+        "/v1/v1/v1",
+        "/v2",
         "/v2/predictions",
         "/v1/predictions/",
         "/v1//predictions",
@@ -46,12 +45,26 @@ async def test_every_base_path_leads_to_the_same_place(server: Server, base: str
         "/v1/%70redictions%00",
         "/%ff%fe",
         "/v1/../v1/nothing",
+        "/v1/v1/v1/predictions",
+        "/v1" * 10_000 + "/predictions",
         "/" + "a" * 10_000,
     ],
 )
 async def test_what_does_not_exist_is_not_found(server: Server, path: str) -> None:
     answer = await ask(server, "GET", path)
     assert (answer.status, answer.problem) == (404, NOT_FOUND)
+
+
+@pytest.mark.parametrize("path", ["/", "/v1", "/v1/", "/v1/v1", "/v1/v1/"])
+async def test_the_bare_address_leads_to_the_documentation(server: Server, path: str) -> None:
+    answer = await ask(server, "GET", path, token=None)
+    assert answer.status == 200
+    assert answer.json == {
+        "server": "ringback",
+        "docs": f"{server.url}/docs",
+        "health": f"{server.url}/health",
+    }
+    assert (await ask(server, "GET", answer.json["docs"].removeprefix(server.url), token=None)).status == 200
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -132,7 +145,12 @@ async def test_random_bytes_in_paths_queries_and_headers_are_never_a_500(server:
     chance = random.Random(seed)
     for method, path in requests(chance):
         junk = "".join(f"%{byte:02x}" for byte in chance.randbytes(200))
-        for target in (f"{path}?{junk}", f"{path}?cursor={junk}", f"{path}/{junk}", f"{path[:-3]}{junk}"):
+        for target in (
+            f"{path}?{junk}",
+            f"{path}?cursor={junk}",
+            f"{path}/{junk}",
+            f"{path[:-3] or '/'}{junk}",
+        ):
             answer = await ask(server, method, target, b"{}")
             assert answer.status < 500, (method, target)
 

@@ -1,5 +1,6 @@
 """Streams: everything from the beginning, at once, in order; or from where one left off."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,18 @@ async def test_a_single_value_is_one_output_and_a_list_one_for_each(server: Serv
     async with streaming(server, created["urls"]["stream"]) as stream:
         heard = pairs(await stream.rest())
     assert [event for event, _ in heard] == ["output", "done"]
+
+
+async def test_what_is_too_much_to_be_read_at_a_time_arrives_whole_and_in_order(
+    server: Server, tmp_path: Path
+) -> None:
+    lines = [letter * 400_000 for letter in "abcdefg"]
+    async with gated(server, tmp_path) as gate:
+        await asyncio.to_thread(gate.say, *lines)
+        gate.finish()
+        await server.ended(gate.id)
+        async with streaming(server, gate.prediction["urls"]["stream"]) as stream:
+            assert pairs(await stream.rest()) == [*(("output", line) for line in lines), ("done", "{}")]
 
 
 async def test_a_wrong_key_an_unknown_prediction_and_no_key_are_not_found(server: Server) -> None:

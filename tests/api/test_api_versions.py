@@ -1,14 +1,12 @@
 """Versions over the API: list, show, run, delete; and the examples of a model."""
 
 import re
-import sqlite3
-from contextlib import closing
 from typing import Any
 
 import pytest
 
 from api.asking import NOT_FOUND, ask
-from api.shop import NEIGHBOUR, OLD, TUNED, data_of
+from api.shop import NEIGHBOUR, OLD, TUNED, marked
 from support.server import TOKEN, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,13 +96,6 @@ async def test_a_version_that_is_deployed_stays(shop: Server) -> None:
     answer = await ask(shop, "DELETE", f"/v1/models/test/echo/versions/{OLD}")
     assert answer.problem["detail"] == "The version is needed by the deployment ringback/held still."
     assert (await ask(shop, "DELETE", "/v1/deployments/ringback/held")).status == 204
-
-
-def marked(shop: Server, model: str, *ids: str) -> None:
-    """Mark predictions one after the other, as the operator does."""
-    rows = [(model, id_, place) for place, id_ in enumerate(ids)]
-    with closing(sqlite3.connect(data_of(shop) / "ringback.sqlite", timeout=10)) as connection, connection:
-        connection.executemany("INSERT INTO examples VALUES (?, ?, ?)", rows)
 
 
 async def example(shop: Server, text: str, **more: Any) -> str:

@@ -1,10 +1,16 @@
 """Options that are wrong: met with one line that says what was expected, before anybody is asked."""
 
+import re
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from ringback.assembly.cli import main
+from ringback import __version__
+from ringback.assembly.cli import app, main
 from ringback.assembly.commands.options import moment
 from ringback.assembly.commands.tables import age, span
 from support.server import TOKEN
@@ -73,3 +79,28 @@ def test_an_age_tells_past_and_future_apart() -> None:
     assert age(None) == "-"
     assert age("2000-01-01T00:00:00Z").endswith(" d")
     assert age("9999-01-01T00:00:00Z").startswith("in ")
+
+
+def helps() -> Iterator[tuple[str, ...]]:
+    """The words of every command, groups and the root included."""
+
+    def under(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        yield words
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from under(inner, (*words, name))
+
+    yield from under(typer.main.get_command(app), ())
+
+
+@pytest.mark.parametrize("words", list(helps()), ids=" ".join)
+def test_no_help_text_has_lost_a_word_that_stood_in_brackets(words: tuple[str, ...]) -> None:
+    told = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "300", "TERMINAL_WIDTH": "300"})
+    assert told.exit_code == 0
+    assert "--help" in told.output
+    assert re.findall(r"\S* [,.;](?:\s|$)", told.output) == []
+
+
+def test_the_version_is_told_by_an_option_too() -> None:
+    for word in ("--version", "version"):
+        told = CliRunner().invoke(app, [word])
+        assert (told.exit_code, told.output) == (0, f"{__version__}\n")

@@ -86,9 +86,9 @@ async def test_all_are_loaded_anew_without_a_name(server: Server, data: Path) ->
 async def test_the_list_tells_where_a_model_is_from(server: Server, data: Path) -> None:
     found = await done(data, "list")
     head, line = found.out.splitlines()
-    assert head.split() == ["MODEL", "VERSION", "RUNNING", "WAITING", "FROM", "FOLDER"]
+    assert head.split() == ["MODEL", "VERSION", "LATEST", "RUNNING", "WAITING", "FROM", "FOLDER"]
     assert line.split()[0] == "test/echo"
-    assert line.split()[3:] == ["0", "configuration", str(ECHO)]
+    assert (line.split()[2], line.split()[4:]) == ("same", ["0", "configuration", str(ECHO)])
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ async def test_what_can_not_be_imported_is_told_in_a_line_and_not_kept(
         (["add", "test/new"], 2, "expected OWNER/NAME=DIR"),
         (["add", "test/new=/no/such/folder"], 1, "there is no cog.yaml (no such folder)"),
         (["add", f"new={ECHO}"], 1, "expected owner/name"),
-        (["add", f"test/echo={ECHO}"], 1, "is served already"),
+        (["add", f"test/echo={ECHO}"], 1, "`ringback models reload test/echo`"),
         (["add", f"test/new={ECHO}", "--set", "timeout=5"], 1, "the nearest is 'timeout_s'"),
         (["add", f"test/new={ECHO}", "--set", "timeout_s=-1"], 1, "timeout_s must be above 0"),
         (["add", f"test/new={ECHO}", "--set", "timeout_s"], 1, "timeout_s"),

@@ -230,6 +230,10 @@ async def test_nobody_but_the_owner_can_open_the_socket(server: Server, data: Pa
         b'{"order":"token list","account":"","more":1}\n',
         b'{"order":"models example","action":"burn","prediction":"x"}\n',
         b"[" * 10_000 + b"\n",
+        b'{"order":"models add","name":"a/b","settings":{"dir":' + b"[" * 60_000 + b"\n",
+        b'{"order":"models add","name":"a/b","settings":{"dir":"a\\u0000b"}}\n',
+        b'{"order":"models add","name":"a/b","settings":{"dir":"a","python":"\\u0000"}}\n',
+        b'{"order":"models add","name":"a/b","settings":{"dir":"a","max_replicas":9999999999999999999}}\n',
     ],
     ids=lambda line: repr(line[:40]),
 )
@@ -238,14 +242,18 @@ async def test_what_is_no_order_is_answered_and_changes_nothing(
 ) -> None:
     before = await listed(data)
     answer = json.loads(await asyncio.to_thread(spoken, data, line))
-    assert "fault" in answer
+    assert "\n" not in answer["fault"]
+    assert "its log says" not in answer["fault"]
     assert await listed(data) == before
 
 
 async def test_an_order_without_end_is_cut_off_and_the_next_one_is_answered(
     server: Server, data: Path
 ) -> None:
-    assert await asyncio.to_thread(spoken, data, b"x" * 5_000_000) == b""
+    answer = json.loads(await asyncio.to_thread(spoken, data, b"x" * 5_000_000))
+    assert answer == {"fault": "the order is over the limit of 65,536 bytes"}
+    done = await run("token", "new", "--name", "x" * 70_000, data=data)
+    assert done.complaint == "the order is over the limit of 65,536 bytes"
     assert await listed(data)
 
 

@@ -31,6 +31,7 @@ def faults(schema: InputSchema, input_: Any) -> list[tuple[str, str, str]]:
     return []
 
 
+GIVE_A_FILE = "give an http(s) or data: URL, or open the file so that the client sends it"
 SIZE = {"enum": ["small", "large", 3], "type": "string", "title": "size", "description": "An enumeration."}
 
 
@@ -52,7 +53,12 @@ SIZE = {"enum": ["small", "large", 3], "type": "string", "title": "size", "descr
         ({"maxLength": 2}, "abc", ("string_lte", "String length must be less than or equal to 2")),
         ({"minLength": 4}, "abc", ("string_gte", "String length must be greater than or equal to 4")),
         ({"pattern": "^x{2}$"}, "abc", ("pattern", "Does not match pattern '^x{2}$'")),
-        ({"format": "uri"}, "photo.png", ("format", "Does not match format 'uri'")),
+        (
+            {"format": "uri"},
+            "photo.png",
+            ("format", f"Does not match format 'uri': {GIVE_A_FILE}"),
+        ),
+        ({"format": "date"}, "photo.png", ("format", "Does not match format 'date'")),
         ({"maxItems": 1}, [1, 2], ("array_max_items", "Array must have at most 1 items")),
         ({"minItems": 3}, [1, 2], ("array_min_items", "Array must have at least 3 items")),
         ({"uniqueItems": True}, [1, 1], ("unique", "Array items must be unique")),

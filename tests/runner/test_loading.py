@@ -167,3 +167,11 @@ def test_the_command_starts_the_given_python_on_the_runners_own_folder() -> None
     python, flag, code, folder, control, lifeline = command(sys.executable, 5, 6)
     assert (python, flag, code, control, lifeline) == (sys.executable, "-c", BOOTSTRAP, "5", "6")
     assert (Path(folder) / "main.py").is_file()
+
+
+def test_a_model_that_needs_cog_in_a_python_without_it_says_what_to_do(start: Start) -> None:
+    child = start("from cog import Input\ndef predict() -> str: ...\n")
+    assert _failure(child, "predict.py:predict") == LoadFailed(
+        "ModuleNotFoundError: No module named 'cog' (predict.py, line 1); install cog in the model's Python:"
+        ' python -m venv V && V/bin/pip install cog, then python = "V/bin/python" in the configuration'
+    )

@@ -105,6 +105,27 @@ async def test_what_is_not_http_is_400_in_json(server: Server) -> None:
     assert (status, body) == (400, {"detail": "The request is not valid HTTP/1.1.", "status": 400})
 
 
+async def test_nobody_can_fill_the_log(server: Server) -> None:
+    before = server.log()
+    await told(server, b"\x16\x03\x01\x02\x00 hello\r\n\r\n")
+    for what in ("websocket", "h2c", "x"):
+        upgrade = f"GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: {what}\r\n\r\n"
+        assert (await told(server, upgrade.encode()))[0] == 200
+    assert server.log() == before
+
+
+async def test_who_asks_for_another_protocol_is_answered_in_this_one(server: Server) -> None:
+    url = URL(server.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = LINE + f"authorization: Bearer {TOKEN}\r\ncontent-length: {len(GOOD)}\r\n".encode()
+    for _ in range(2):
+        writer.write(head + b"connection: upgrade\r\nupgrade: h2c\r\n\r\n" + GOOD)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 201 ")
+        await reader.readexactly(int(answer.lower().partition(b"content-length: ")[2].split()[0]))
+    writer.close()
+
+
 @pytest.mark.parametrize("token", [TOKEN, "wrong"])
 async def test_a_body_without_end_is_answered_and_cut_off(server: Server, token: str) -> None:
     head = LINE + f"authorization: Bearer {token}\r\ntransfer-encoding: chunked\r\n\r\n".encode()

@@ -47,6 +47,14 @@ async def test_no_token_is_made_where_one_is_given(tmp_path: Path) -> None:
     assert not any(TOKEN.encode() in path.read_bytes() for path in data.rglob("*") if path.is_file())
 
 
+async def test_the_greeting_leads_to_the_documentation_and_says_how_a_model_is_added(tmp_path: Path) -> None:
+    data = tmp_path / "the data"
+    async with serving(data=data) as server:
+        (docs,) = re.findall(r"^  docs +(\S+)$", text := await greeting(server), re.MULTILINE)
+        assert docs == f"{server.url}/docs"
+    assert f"  models  none yet: ringback models add OWNER/NAME=DIR --data '{data}'\n" in text
+
+
 async def test_a_first_start_that_fails_costs_nobody_the_token(tmp_path: Path) -> None:
     """What was made and never shown would lock everybody out."""
     model = tmp_path / "model"

@@ -91,7 +91,7 @@ async def test_a_model_that_was_taken_away_stays_away(tmp_path: Path) -> None:
         )
         assert status == 422
         refused = await run("models", "remove", "test/echo", data=data)
-        assert "test/echo is of the configuration" in refused.complaint
+        assert "test/echo is of the configuration or the command line" in refused.complaint
     async with serving(ECHO, data=data) as server:
         assert "test/speaker" not in (await run("models", "list", data=data)).out
 

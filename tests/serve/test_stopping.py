@@ -1,7 +1,9 @@
 """SIGTERM: no new claims, what runs may finish for a while, what doesn't goes back, and exit code 0."""
 
 import asyncio
+import contextlib
 import signal
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -13,7 +15,7 @@ import pytest
 from ringback.rules.prediction import INTERRUPTED
 from serve.starting import GATE, Gate, Mark, said, terminate
 from support.receiver import receiving
-from support.server import Server, model, serving
+from support.server import TOKEN, Server, model, serving
 
 ECHO = model("test/echo", "echo")
 COMPLETED = {"webhook_events_filter": ["completed"]}
@@ -138,6 +140,46 @@ async def test_a_server_that_is_stopping_takes_no_more_requests(tmp_path: Path, 
             await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         gate.open()
         assert await server.stopped() == 0
+
+
+async def test_a_body_that_does_not_come_is_cut_off_and_said_in_one_line(tmp_path: Path) -> None:
+    async with stopping(tmp_path, drain_s=0.2) as server:
+        asking = [half_a_body(server) for _ in range(2)]
+        server.process.terminate()
+        assert await server.stopped() == 0
+        assert [line.partition(" ")[2].partition(" ")[2] for line in server.log().splitlines()] == [
+            "WARNING stopping: cut off what was not through: 2 connections",
+            "INFO stopping: running predictions may go on for 0.2 s",
+        ]
+        for each in asking:
+            each.close()
+
+
+async def test_a_second_signal_cuts_off_a_body_that_does_not_come(tmp_path: Path) -> None:
+    async with stopping(tmp_path) as server:
+        asking = half_a_body(server)
+        server.process.terminate()
+        with contextlib.suppress(ConnectionError):
+            while True:  # one that is not taken any more says that the first signal has come
+                socket.create_connection(("127.0.0.1", port(server)), timeout=20).close()
+        server.process.terminate()
+        assert await server.stopped() == 0
+        assert "Traceback" not in server.log()
+        asking.close()
+
+
+def half_a_body(server: Server) -> socket.socket:
+    """Begin a request whose body the server then waits for."""
+    asking = socket.create_connection(("127.0.0.1", port(server)), timeout=20)
+    head = f"POST /v1/predictions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n"
+    asking.sendall(f"{head}content-length: 100\r\nexpect: 100-continue\r\n\r\n".encode())
+    assert asking.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    asking.sendall(b'{"version":')
+    return asking
+
+
+def port(server: Server) -> int:
+    return int(server.url.rpartition(":")[2])
 
 
 async def test_requests_that_wait_and_streams_do_not_hold_it_up(tmp_path: Path, gate: Gate) -> None:

@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from commands.running import run
 from crash.killing import SERVER
 from crash.points import BEFORE_COMMIT, TRAINED
 from ringback.words.signature import verify
@@ -200,6 +201,24 @@ async def test_what_a_training_made_survives_a_server_that_is_killed(tmp_path: P
         assert await version_of(server) == made(ended)
         assert await at(server, "test/line", 10) == pytest.approx(28)
         assert await at(server, base, 10) == 10
+
+
+async def test_the_operator_is_told_that_a_training_made_the_latest_version_and_goes_back(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    async with serving(LINE, data=data) as server:
+        own = await version_of(server)
+        latest = made(await trained(server, own))
+        _, line = (await run("models", "list", data=data)).out.splitlines()
+        assert line.split()[:3] == ["test/line", own[:12], latest[:12]]
+        told = (await run("models", "reload", data=data)).out
+        assert f"test/line is unchanged, version {own}; test/line means {latest[:12]}…, made by" in told
+        assert await version_of(server) == latest
+        assert (await server.call("DELETE", f"/v1/models/test/line/versions/{latest}"))[0] == 202
+        assert await version_of(server) == own
+        told = (await run("models", "reload", "test/line", data=data)).out
+        assert told == f"test/line is served as version {own}\n"
 
 
 async def test_a_version_outlives_the_model_it_was_trained_from(tmp_path: Path) -> None:

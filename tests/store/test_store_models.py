@@ -1,14 +1,16 @@
 """Models, their versions, deployments and examples in the store."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ringback.store import deployments, examples, models, predictions, versions
+from ringback.store import accounts, deployments, examples, models, predictions, versions
 from ringback.store.deployments import Deployment
 from ringback.store.models import New, Order, Place
 from ringback.store.predictions import New as Prediction
 from ringback.store.runs import Ending
 from ringback.store.versions import SourceFile
+from ringback.words.errors import SetupError
 from store.world import ACCOUNT, MODEL, VERSION, World
 
 FIRST, SECOND, TRAINED = "01" * 32, "02" * 32, "03" * 32
@@ -104,17 +106,28 @@ async def test_a_model_that_leaves_the_configuration_is_not_to_be_seen_until_it_
     assert await seen(world, "a/one") is not None
 
 
-async def test_an_accounts_model_that_was_served_for_a_while_remains_its_own(world: World) -> None:
+async def test_what_the_first_account_made_is_everybodys_once_it_is_served(world: World) -> None:
     assert await make(world, "ringback/own", visibility="private")
-    await serve(world, "ringback/own")
-    model = await seen(world, "ringback/own")
-    assert model is not None
-    assert (model.account, model.made_by, model.visibility) == (ACCOUNT, "configuration", "private")
     assert await seen(world, "ringback/own", OTHER) is None
-    await serve(world)
-    model = await seen(world, "ringback/own")
+    await serve(world, "ringback/own")
+    model = await seen(world, "ringback/own", OTHER)
     assert model is not None
-    assert model.made_by == "api"
+    assert (model.account, model.made_by, model.visibility) == ("", "configuration", "public")
+    await serve(world)
+    assert await seen(world, "ringback/own") is None
+
+
+async def test_what_another_account_made_is_never_served(world: World) -> None:
+    add = accounts.create
+    await world.database.write(
+        lambda tx: add(tx, id=OTHER, username="other", secret_id="secret_other", secret="whsec_b3RoZXI=")
+    )
+    assert await make(world, "acme/own", OTHER)
+    with pytest.raises(SetupError, match="the account other has made a model of this name over the API"):
+        await serve(world, "acme/own")
+    model = await seen(world, "acme/own")
+    assert model is not None
+    assert (model.account, model.made_by) == (OTHER, "api")
 
 
 async def test_models_added_by_command_are_remembered_until_they_are_withdrawn(world: World) -> None:

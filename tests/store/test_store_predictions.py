@@ -6,7 +6,7 @@ import pytest
 
 from ringback.rules.prediction import Event, Move
 from ringback.rules.snapshot import Facts
-from ringback.store import predictions, runs
+from ringback.store import predictions, runs, streams
 from ringback.store.lanes import NOTHING
 from ringback.store.runs import LOST, Ending
 from ringback.store.subjects import Hold
@@ -285,3 +285,23 @@ async def test_a_start_shows_no_output_even_if_both_are_written_at_once(world: W
     assert work is not None
     assert json.loads(work.body)["status"] == "processing"
     assert json.loads(work.body)["output"] is None
+
+
+async def test_a_look_of_a_stream_is_bounded_by_characters_and_by_chunks(world: World) -> None:
+    hold = await world.running()
+    sizes = [400_000, 500_000, 200_000, 2_500_000, 1, 2, 3]
+    await world.advance(hold, *(("logs", "x" * size) for size in sizes))
+
+    async def look(sequence: int, limit: int = 100) -> tuple[list[int], bool]:
+        found = await world.database.read(lambda tx: streams.since(tx, hold.id, sequence, limit))
+        assert found is not None
+        assert [number for number, _ in found.chunks] == list(range(sequence, sequence + len(found.chunks)))
+        return [len(data) for _, (_, data) in found.chunks], found.more
+
+    assert await look(1) == ([400_000, 500_000], True)
+    assert await look(3) == ([200_000], True)
+    assert await look(4) == ([2_500_000], True)
+    assert await look(5) == ([1, 2, 3], False)
+    assert await look(5, limit=2) == ([1, 2], True)
+    assert await look(7, limit=2) == ([3], False)
+    assert await look(8) == ([], False)

@@ -172,4 +172,4 @@ async def test_trainings_and_predictions_are_listed_apart(world: World) -> None:
         page = await world.database.read(
             lambda tx, kind=kind: predictions.page(tx, ACCOUNT, 10, Wanted(kind))  # type: ignore[misc]
         )
-        assert [facts.id for facts, _ in page.items] == expected
+        assert page.ids == expected

@@ -61,8 +61,8 @@ class Contract:
             self._problem(heard, heard.status)
             return
         path = unquote(heard.path)
-        while path.startswith("/v1/"):
-            path = path[3:]
+        for _ in range(2):  # a base URL may end in /v1, and the client add its own
+            path = path[3:] or "/" if path.startswith("/v1/") or path == "/v1" else path
         found = next((template for matcher, template in self._paths if matcher.match(path)), None)
         if found is None:
             self._problem(heard, 404)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ringback.words.json import Raw, canonical, decode
+from ringback.words.json import Raw, canonical, comparable, decode
 
 AskNode = Callable[..., Any]
 
@@ -234,3 +234,42 @@ def test_whatever_is_read_can_be_written(data: bytes) -> None:
     except ValueError:
         return
     assert as_doubles(decode(canonical(value))) == as_doubles(value)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"1", b"1.0"),
+        (b"100", b"1e2"),
+        (b"0", b"-0.0"),
+        (b"1000000000000000000000", b"1e21"),
+        (b"9007199254740992", b"9007199254740992.0"),
+        (b'{"a":[1,{"c":2}],"b":0}', b'{ "b" : 0.0, "a":[1.0,{"c":2E0}] }'),
+    ],
+)
+def test_the_same_value_has_the_same_comparable_text_however_it_is_spelled(one: bytes, other: bytes) -> None:
+    assert comparable(decode(one)) == comparable(decode(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (b"1", b"true"),
+        (b"1", b'"1"'),
+        (b"0", b"null"),
+        (b"1", b"1.5"),
+        (b"[1,2]", b"[2,1]"),
+        (b"[1]", b"1"),
+        (b'{"a":1}', b'{"a":1,"b":null}'),
+        (b"9007199254740993", b"9007199254740992.0"),
+        (b"1" + b"0" * 400, b"1" + b"0" * 401),
+    ],
+)
+def test_another_value_has_another_comparable_text(one: bytes, other: bytes) -> None:
+    assert comparable(decode(one)) != comparable(decode(other))
+
+
+@given(trees(st.text()))
+def test_comparable_text_reads_as_the_value_that_it_is_of(value: Any) -> None:
+    read = decode(json.dumps(value).encode())
+    assert decode(comparable(read)) == read

@@ -122,6 +122,7 @@ async def test_none_is_lost_and_none_fails_while_everything_changes(
     place: Place, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(pool_module, "_POLL_S", 3600.0)  # nothing is found by the net
+    monkeypatch.setattr(pool_module, "TURN_S", 0.05)
     walk = Walk(place, seed)
     await walk.worker.load()
     await walk.worker.start()
@@ -137,4 +138,5 @@ async def test_none_is_lost_and_none_fails_while_everything_changes(
         assert "succeeded" in await walk.statuses()
     finally:
         await walk.worker.drain(0)
-    assert walk.worker._devices._used == set()
+    devices = walk.worker._devices
+    assert (devices._used, devices._waiting, devices._given_up) == ({}, {}, set())

@@ -203,7 +203,8 @@ async def test_an_input_is_fetched_by_url_under_the_address_rules(server: Server
     created = await server.create("test/painter", {"document": "http://169.254.169.254/latest"})
     ended = await server.ended(created["id"])
     assert ended["status"] == "failed"
-    assert "169.254.169.254 is a cloud metadata address" in ended["error"]
+    reason = "169.254.169.254 is a cloud metadata address (allow it with egress.allow)"
+    assert f"can't be fetched: refused: {reason}" in ended["error"]
 
 
 @pytest.mark.parametrize("path", ["/etc/hostname", "../../etc/hostname"])

@@ -15,8 +15,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-SIZES = {"1:1": (256, 256), "3:2": (384, 256), "2:3": (256, 384)}
-STEPS = 50
+SIZES = {
+    "1:1": (256, 256),
+    "16:9": (384, 216),
+    "21:9": (448, 192),
+    "3:2": (384, 256),
+    "2:3": (256, 384),
+    "4:5": (256, 320),
+    "5:4": (320, 256),
+    "3:4": (240, 320),
+    "4:3": (320, 240),
+    "9:16": (216, 384),
+    "9:21": (192, 448),
+}
+"""Pixels across and down, by aspect ratio."""
+
+SCALES = {"1": 1.0, "0.25": 0.5}
+"""What the sides are multiplied by, by megapixels."""
+
+STEP_S = 0.75
+"""Seconds that a step takes at least: it stands in for something slow."""
+
+AspectRatio = Literal["1:1", "16:9", "21:9", "3:2", "2:3", "4:5", "5:4", "3:4", "4:3", "9:16", "9:21"]
+UpToFour = Literal[1, 2, 3, 4]
 
 Colour = tuple[float, float, float]
 """Red, green and blue, from 0 to 1."""
@@ -31,30 +52,37 @@ class Painter:
 
     def run(
         self,
+        *,
         prompt: str,
-        aspect_ratio: Literal["1:1", "3:2", "2:3"] = "3:2",
-        num_inference_steps: int = 4,
+        aspect_ratio: AspectRatio = "1:1",
+        num_outputs: UpToFour = 1,
+        num_inference_steps: UpToFour = 4,
         seed: int | None = None,
-        seconds: float = 3.0,
-    ) -> Path:
-        """Paint; the same prompt and seed give the same picture. It takes at least `seconds`.
+        output_format: Literal["png"] = "png",
+        output_quality: int = 80,
+        disable_safety_checker: bool = False,
+        go_fast: bool = True,
+        megapixels: Literal["1", "0.25"] = "1",
+    ) -> list[Path]:
+        """Paint; the same prompt and seed give the same pictures.
 
         What is printed becomes the prediction's logs. In this form the clients read it as its progress.
         """
-        if not 1 <= num_inference_steps <= STEPS:
-            raise ValueError(f"num_inference_steps must be from 1 to {STEPS}")
-        width, height = SIZES[aspect_ratio]
-        landscape = imagine(f"{prompt} {seed}", width, height)
-        rows: list[bytes] = []
+        del output_quality, disable_safety_checker, go_fast  # they make no difference to a PNG of a landscape
+        width, height = (round(side * SCALES[megapixels]) for side in SIZES[aspect_ratio])
+        landscapes = [imagine(f"{prompt} {seed} {number}", width, height) for number in range(num_outputs)]
+        pictures: list[list[bytes]] = [[] for _ in landscapes]
         for step in range(1, num_inference_steps + 1):
-            until = time.monotonic() + seconds / num_inference_steps
+            until = time.monotonic() + STEP_S
             last = height * step // num_inference_steps
-            rows += [landscape.row(y) for y in range(len(rows), last)]
+            for landscape, rows in zip(landscapes, pictures, strict=True):
+                rows += [landscape.row(y) for y in range(len(rows), last)]
             time.sleep(max(0.0, until - time.monotonic()))
             print(progress(step, num_inference_steps))
-        path = Path(self.folder.name, "morning.png")
-        path.write_bytes(png(width, rows))
-        return path
+        paths = [Path(self.folder.name, f"out-{number}.{output_format}") for number in range(num_outputs)]
+        for path, rows in zip(paths, pictures, strict=True):
+            path.write_bytes(png(width, rows))
+        return paths
 
 
 def progress(step: int, steps: int) -> str:

@@ -6,6 +6,7 @@ Starlette's Router and requests, without its middleware: that wraps each request
 
 from collections.abc import Awaitable, Callable, Sequence
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -44,6 +45,16 @@ from ringback.api.turns import Turns
 
 Handler = Callable[[Service, Request], Awaitable[Response]]
 
+_VERSIONS = 2
+"""How often `/v1` may stand before a path: once from the base URL, once from the client."""
+
+
+async def root(here: Service, _request: Request) -> Response:
+    """GET /: what this is, for whoever has only the address."""
+    base = here.links.base
+    body = {"server": "ringback", "docs": f"{base}/docs", "health": f"{base}/health"}
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
 
 async def health(_here: Service, _request: Request) -> Response:
     """GET /health: the server is ready."""
@@ -51,6 +62,7 @@ async def health(_here: Service, _request: Request) -> Response:
 
 
 ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "/", root),
     ("POST", "/predictions", predictions.create),
     ("GET", "/predictions/{id}", predictions.get),
     ("GET", "/predictions", predictions.index),
@@ -157,8 +169,8 @@ def application(here: Service, forwarded: Forwarded, origins: Sequence[str] = ()
             return
         await turns.turn()
         path = scope["path"]
-        while path.startswith("/v1/"):
-            path = path[3:]
+        for _ in range(_VERSIONS):
+            path = path[3:] or "/" if path.startswith("/v1/") or path == "/v1" else path
         scope["path"] = path
         scope["app"] = router  # with this, the router raises where it would answer in plain text
         try:

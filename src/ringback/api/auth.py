@@ -88,11 +88,11 @@ class Authenticator:
         account, until = self._known.get(key, ("", 0.0))
         if until > now:
             return account
-        if not until:
-            self._limits.stranger(self._client(request))
         found = await self._database.read(lambda tx: accounts.of_token(tx, key))
         if found is None:
-            self._known.pop(key, None)
+            if self._known.pop(key, None) is None:
+                # Only who is refused is counted: guesses from an address don't shut out who shares it.
+                self._limits.stranger(self._client(request))
             raise _refused()
         if len(self._known) >= _REMEMBERED:
             self._known.clear()

@@ -33,12 +33,12 @@ async def get(here: Service, request: Request) -> Response:
     found = next((each for each in here.collections if each.slug == request.path_params["slug"]), None)
     if found is None:
         raise NotFound("The requested resource could not be found.")
-    views = await here.outbox.database.read(lambda tx: shown.views(tx, account, found.models))
+    texts = await shown.listed(here, account, found.models)
     body = {
         "name": found.name,
         "slug": found.slug,
         "description": found.description,
         "full_description": found.full_description,
-        "models": [Raw(shown.model(here, each)) for each in views],
+        "models": [Raw(text) for text in texts.values()],
     }
     return Response(msgspec.json.encode(body), media_type="application/json")

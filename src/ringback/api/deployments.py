@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from ringback.api import creating, paging, shown, wire
 from ringback.api.body import read_object
+from ringback.api.creating import Order
 from ringback.api.fields import Fields
 from ringback.api.models import check_name, name_of
 from ringback.api.paging import Part
@@ -161,7 +162,10 @@ async def delete(here: Service, request: Request) -> Response:
 async def create_prediction(here: Service, request: Request) -> Response:
     """POST /deployments/{owner}/{name}/predictions: on the deployment's version, by its replicas."""
     account, name = await here.authenticator.account(request), name_of(request)
-    found = await here.outbox.database.read(lambda tx: _own(tx, account, name))
-    version = await here.catalog.resolve(account, f"{found.model}:{found.version}")
-    wanted = wire.create(await read_object(request, here.body_limit), here.hooks, with_version=False)
-    return await creating.create(here, request, account, version, wanted, pool=name)
+
+    async def understood(body: dict[str, Any]) -> Order:
+        found = await here.outbox.database.read(lambda tx: _own(tx, account, name))
+        version = await here.catalog.resolve(account, f"{found.model}:{found.version}")
+        return Order(version, wire.create(body, here.hooks, with_version=False), pool=name)
+
+    return await creating.create(here, request, account, understood)

@@ -2,7 +2,6 @@
 
 import functools
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -11,9 +10,9 @@ from starlette.responses import Response
 from ringback.api import paging, shown
 from ringback.api.body import read_object
 from ringback.api.fields import Fields
+from ringback.api.fitting import fitting
 from ringback.api.paging import Part
 from ringback.api.service import Service
-from ringback.api.shown import View
 from ringback.rules.schema import invalid_input
 from ringback.store import accounts, examples, models, versions
 from ringback.store.database import Tx
@@ -63,14 +62,12 @@ async def index(here: Service, request: Request) -> Response:
     place = None if at is None else Place(at.key, at.name)
     is_next = at is not None and at.side == "next"
 
-    async def read(tx: Tx) -> tuple[models.Page, list[View]]:
-        after, before = (place, None) if is_next else (None, place)
-        page = await models.page(tx, account, _SORTS[by], PAGE, down=down, after=after, before=before)
-        return page, await shown.views(tx, account, [each.name for each in page.items])
-
-    page, views = await here.outbox.database.read(read)
+    after, before = (place, None) if is_next else (None, place)
+    page = await here.outbox.database.read(
+        lambda tx: models.page(tx, account, _SORTS[by], PAGE, down=down, after=after, before=before)
+    )
     places = [(each.key, each.name) for each in page.items]
-    results = [shown.model(here, each) for each in views]
+    results = list((await shown.listed(here, account, [name for _, name in places])).values())
     return paging.page(here, request, "/models", Part(results, places, page.earlier, page.later))
 
 
@@ -116,14 +113,25 @@ def check_name(fields: Fields, key: str) -> str:
 
 async def _create(tx: Tx, new: New) -> None:
     owner = new.name.partition("/")[0]
-    if await accounts.of_username(tx, owner) not in (None, new.account):
-        raise Forbidden(f"The owner {owner} is another account.")
+    await _check_owner(tx, owner, new.account)
     if await models.count(tx, new.account) >= _MOST:
         raise Conflict(
             f"There are {_MOST:,} models of this account already: delete some that are not needed."
         )
     if not await models.create(tx, new):
         raise Conflict(f"A model with the name {new.name} exists already, or existed.")
+
+
+async def _check_owner(tx: Tx, owner: str, account: str) -> None:
+    """Keep accounts from names that are not theirs: the operator may want to serve a model there one day."""
+    username = await accounts.username(tx, account)
+    if owner == username:
+        return
+    if account != await accounts.default(tx):
+        told = f'Must be the name of your account: "{username}"'
+        raise invalid_input((InvalidField("enum", "owner", told),))
+    if await accounts.of_username(tx, owner) is not None:
+        raise Forbidden(f"The owner {owner} is another account.")
 
 
 async def get(here: Service, request: Request) -> Response:
@@ -219,12 +227,6 @@ async def readme(here: Service, request: Request) -> Response:
     return Response(text, headers={"x-content-type-options": "nosniff"}, media_type="text/plain")
 
 
-@dataclass(frozen=True, slots=True)
-class _Examples:
-    page: examples.Page
-    found: list[shown.Example]
-
-
 async def list_examples(here: Service, request: Request) -> Response:
     """GET /models/{owner}/{name}/examples: predictions that the operator has marked, the latest first."""
     account, name = await here.authenticator.account(request), name_of(request)
@@ -232,19 +234,32 @@ async def list_examples(here: Service, request: Request) -> Response:
     place = None if at is None else Example(at.key, at.name)
     is_next = at is not None and at.side == "next"
 
-    async def read(tx: Tx) -> _Examples | None:
+    async def read(tx: Tx) -> examples.Page | None:
         if await models.get(tx, account, name) is None:
             return None
         before, after = (place, None) if is_next else (None, place)
-        page = await examples.page(tx, name, PAGE, before=before, after=after)
-        found = [await examples.prediction(tx, each.id) for each in page.items]
-        return _Examples(page, [each for each in found if each is not None])
+        return await examples.page(tx, name, PAGE, before=before, after=after)
 
-    read_ = await here.outbox.database.read(read)
-    if read_ is None:
+    page = await here.outbox.database.read(read)
+    if page is None:
         raise NotFound(_NOT_FOUND)
-    page = read_.page
-    places = [(each.at, each.id) for each in page.items]
-    results = [shown.example(here, each) for each in read_.found]
-    part = Part(results, places, page.newer, page.older)
+    part = await _examples(here, page, 1 if is_next or at is None else -1)
     return paging.page(here, request, f"/models/{name}/examples", part)
+
+
+async def _examples(here: Service, page: examples.Page, way: int) -> Part:
+    """Show as many of a page's examples as fit, cut at the end away from the cursor (`way` -1: the first)."""
+    marked = {each.id: each.at for each in page.items}
+    found = await fitting(
+        here.outbox.database,
+        list(marked)[::way],
+        examples.prediction,
+        lambda *each: shown.example(here, each),
+    )
+    items = found.items[::way]
+    return Part(
+        [text for _, text in items],
+        [(marked[id_], id_) for id_, _ in items],
+        page.newer or (found.is_cut and way < 0),
+        page.older or (found.is_cut and way > 0),
+    )

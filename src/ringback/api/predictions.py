@@ -1,19 +1,20 @@
 """Create, get, list and cancel predictions."""
 
-import asyncio
+from typing import Any
 
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ringback.api import creating, wire
-from ringback.api.body import read_object
+from ringback.api.creating import Order
+from ringback.api.fitting import fitting
 from ringback.api.listing import following, uncovered
 from ringback.api.moment import moment
 from ringback.api.service import Service
 from ringback.rules.prediction import Kind
 from ringback.rules.schema import invalid_input
-from ringback.rules.snapshot import Chunk, Facts, render
+from ringback.rules.snapshot import render
 from ringback.store import predictions, runs
 from ringback.store.predictions import Wanted
 from ringback.words import json
@@ -22,9 +23,6 @@ from ringback.words.ids import PREDICTION_ID
 
 _PAGE = 100
 """Predictions on a page (replicate.com/docs/reference/http#predictions.list)."""
-
-_PAGE_BYTES = 8_000_000
-"""Bytes of the predictions on a page, unless it is a single larger one."""
 
 _NOT_FOUND = "The requested resource could not be found."
 
@@ -36,19 +34,23 @@ def _json(text: bytes, status: int = 200, headers: dict[str, str] | None = None)
 async def create(here: Service, request: Request) -> Response:
     """POST /predictions."""
     account = await here.authenticator.account(request)
-    body = await read_object(request, here.body_limit)
-    wanted = wire.create(body, here.hooks, with_version=True)
-    version = await here.catalog.resolve(account, wanted.version or "")
-    return await creating.create(here, request, account, version, wanted)
+
+    async def understood(body: dict[str, Any]) -> Order:
+        wanted = wire.create(body, here.hooks, with_version=True)
+        return Order(await here.catalog.resolve(account, wanted.version or ""), wanted)
+
+    return await creating.create(here, request, account, understood)
 
 
 async def create_for_model(here: Service, request: Request) -> Response:
     """POST /models/{owner}/{name}/predictions."""
     account = await here.authenticator.account(request)
-    version = await here.catalog.latest(account, "{owner}/{name}".format(**request.path_params))
-    body = await read_object(request, here.body_limit)
-    wanted = wire.create(body, here.hooks, with_version=False)
-    return await creating.create(here, request, account, version, wanted)
+
+    async def understood(body: dict[str, Any]) -> Order:
+        version = await here.catalog.latest(account, "{owner}/{name}".format(**request.path_params))
+        return Order(version, wire.create(body, here.hooks, with_version=False))
+
+    return await creating.create(here, request, account, understood)
 
 
 async def get(here: Service, request: Request) -> Response:
@@ -149,29 +151,19 @@ async def listed(here: Service, request: Request, account: str, wanted: Wanted) 
         )
     )
     way = -1 if side == "after" else 1  # a page is cut at the end away from the cursor
-    fitting = await _fitting(here, page.items[::way])
-    is_cut = len(fitting) < len(page.items)
-    found = fitting[::way]
-    has_older = page.older or (is_cut and way > 0)
-    has_newer = page.newer or (is_cut and way < 0)
+    part = await fitting(
+        here.outbox.database,
+        page.ids[::way],
+        lambda tx, id_: predictions.get(tx, account, id_),
+        lambda facts, chunks: render(facts, chunks, here.links),
+    )
+    found = part.items[::way]
+    has_older = page.older or (part.is_cut and way > 0)
+    has_newer = page.newer or (part.is_cut and way < 0)
     older = _cursor(here, request, wanted, f"before={found[-1][0]}") if found and has_older else "null"
     newer = _cursor(here, request, wanted, f"after={found[0][0]}") if found and has_newer else "null"
     results = b",".join(text for _, text in found)
     return _json(b'{"next":%s,"previous":%s,"results":[%s]}' % (older.encode(), newer.encode(), results))
-
-
-async def _fitting(here: Service, items: list[tuple[Facts, list[Chunk]]]) -> list[tuple[str, bytes]]:
-    """Render as many items as fit on a page, at least one: their ids and texts."""
-    fitting: list[tuple[str, bytes]] = []
-    size = 0
-    for facts, chunks in items:
-        text = render(facts, chunks, here.links)
-        size += len(text)
-        if fitting and size > _PAGE_BYTES:
-            break
-        fitting.append((facts.id, text))
-        await asyncio.sleep(0)  # others go on between two large ones
-    return fitting
 
 
 def _cursor(here: Service, request: Request, wanted: Wanted, place: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import re
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -14,7 +15,6 @@ from ringback.api import paging, shown
 from ringback.api.body import read
 from ringback.api.paging import Part
 from ringback.api.service import Service
-from ringback.api.shown import View
 from ringback.rules import search as rules
 from ringback.rules.schema import invalid_input
 from ringback.store import models
@@ -42,18 +42,28 @@ async def everything(here: Service, request: Request) -> Response:
     found = await _models(here, account, words, _limit(request.query_params.get("limit", str(_LIMIT))))
     results = [
         {
-            "model": Raw(shown.model(here, each)),
+            "model": Raw(text),
             "metadata": {"generated_description": None, "tags": [], "score": score},
         }
-        for score, each in found
+        for score, text in found
     ]
-    collections = [
-        {"name": each.name, "slug": each.slug, "description": each.description, "models": list(each.models)}
+    collections = await here.outbox.database.read(lambda tx: _collections(tx, here, account, words))
+    body = {"query": query, "models": results, "collections": collections, "pages": []}
+    return Response(msgspec.json.encode(body), media_type="application/json")
+
+
+async def _collections(tx: Tx, here: Service, account: str, words: Sequence[str]) -> list[dict[str, Any]]:
+    """Find collections, with the names of their models that whoever asks may see."""
+    return [
+        {
+            "name": each.name,
+            "slug": each.slug,
+            "description": each.description,
+            "models": [name for name in each.models if await models.get(tx, account, name) is not None],
+        }
         for each in here.collections
         if rules.score(words, f"{each.slug} {each.name}", each.description)
     ]
-    body = {"query": query, "models": results, "collections": collections, "pages": []}
-    return Response(msgspec.json.encode(body), media_type="application/json")
 
 
 def _limit(text: str) -> int:
@@ -67,7 +77,7 @@ async def in_models(here: Service, request: Request) -> Response:
     account = await here.authenticator.account(request)
     query = _query(await read(request, _LONGEST_BODY))
     found = await _models(here, account, rules.words(query), _MOST)
-    return paging.page(here, request, "/models", Part([shown.model(here, each) for _, each in found], []))
+    return paging.page(here, request, "/models", Part([text for _, text in found], []))
 
 
 def _query(body: bytes) -> str:
@@ -82,15 +92,11 @@ def _query(body: bytes) -> str:
     return value if isinstance(value, str) else text
 
 
-async def _models(here: Service, account: str, words: Sequence[str], limit: int) -> list[tuple[float, View]]:
+async def _models(here: Service, account: str, words: Sequence[str], limit: int) -> list[tuple[float, bytes]]:
     """Find models, those that fit best first, each with how well it fits."""
     best = sorted([each async for each in _scored(here, account, words)])[:limit]
-
-    async def found(tx: Tx) -> list[tuple[float, View]]:
-        views = [(-score, await shown.view(tx, account, name)) for score, name in best]
-        return [(score, each) for score, each in views if each is not None]
-
-    return await here.outbox.database.read(found)
+    texts = await shown.listed(here, account, [name for _, name in best])
+    return [(-score, texts[name]) for score, name in best if name in texts]
 
 
 async def _scored(here: Service, account: str, words: Sequence[str]) -> AsyncIterator[tuple[float, str]]:

@@ -3,6 +3,8 @@
 Fields: replicate.com/docs/reference/http#models.get, #models.versions.get, #deployments.get.
 """
 
+import asyncio
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw, structs
 
+from ringback.api.fitting import PAGE_BYTES
 from ringback.api.service import Service
 from ringback.rules.snapshot import Chunk, Facts, render, timestamp
-from ringback.store import examples, models, versions
+from ringback.store import examples, models, predictions, versions
 from ringback.store.database import Tx
 from ringback.store.deployments import Deployment
 from ringback.store.models import Model
@@ -20,6 +23,9 @@ from ringback.store.versions import Version
 
 COG_VERSION = "0.16.12"
 """The version of Cog whose form our openapi_schema has; the clients want one."""
+
+EXAMPLE_BYTES = 1_000_000
+"""Bytes of a model's example above which a list of models leaves it out: the model itself shows it."""
 
 Example = tuple[Facts, list[Chunk]]
 
@@ -33,12 +39,14 @@ class View:
     example: Example | None
 
 
-async def view(tx: Tx, account: str, name: str) -> View | None:
-    """Read what is shown of a model that this account may see, or None."""
+async def view(tx: Tx, account: str, name: str, room: int | None = None) -> View | None:
+    """Read what is shown of a model that this account may see, or None; no example longer than `room`."""
     found = await models.get(tx, account, name)
     if found is None:
         return None
     example = await examples.newest(tx, name)
+    if example is not None and room is not None and not await predictions.fits(tx, example, room):
+        example = None
     return View(
         found,
         await versions.latest(tx, name),
@@ -46,10 +54,24 @@ async def view(tx: Tx, account: str, name: str) -> View | None:
     )
 
 
-async def views(tx: Tx, account: str, names: Iterable[str]) -> list[View]:
-    """Read what is shown of several models, those left out that this account may not see."""
-    found = [await view(tx, account, name) for name in names]
-    return [each for each in found if each is not None]
+async def listed(here: Service, account: str, names: Iterable[str]) -> dict[str, bytes]:
+    """Give the JSON of several models by name, those left out that this account may not see.
+
+    They are read one by one, and others have their turn in between. Examples are left out that are above
+    `EXAMPLE_BYTES`, or for which there is no room on the page.
+    """
+    texts: dict[str, bytes] = {}
+    left = PAGE_BYTES
+    for name in names:
+        room = min(EXAMPLE_BYTES, left)
+        found = await here.outbox.database.read(
+            functools.partial(view, account=account, name=name, room=room)
+        )
+        if found is not None:
+            texts[name] = model(here, found)
+            left -= len(texts[name])
+        await asyncio.sleep(0)
+    return texts
 
 
 def model(here: Service, found: View) -> bytes:

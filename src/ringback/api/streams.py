@@ -26,7 +26,10 @@ _QUIET_S = 10.0
 """Seconds after which a comment shows both sides that the other is there, with a look at the store."""
 
 _BATCH = 200
-"""Chunks read at a time: so much of a long stream is in memory."""
+"""Chunks read at a time, if they are small: so much of a long stream is in memory (see streams.SIZE)."""
+
+_SENT = 256_000
+"""Bytes that the connection gets at a time: it copies what a slow reader has not taken yet."""
 
 _ID = re.compile(r"([0-9]{1,9})-([0-9]{1,9}):([0-9]{1,9})")
 _LINE = re.compile(r"\r\n|\r|\n")
@@ -82,11 +85,13 @@ async def _events(here: Service, id_: str, place: _Place) -> AsyncIterator[bytes
             if not await _may_go_on(here, id_, place, standing):
                 place = _Place(standing.run)
                 continue
-            for text, after in _shown(standing, place):
-                yield text
+            following = _following(standing, place)
+            for text, after in _shown(standing.chunks, place):
+                for start in range(0, len(text), _SENT):
+                    yield text[start : start + _SENT]
                 place = after
-            if len(standing.chunks) == _BATCH:
-                place = _Place(place.run, standing.chunks[-1][0] + 1)
+            place = following
+            if standing.more:
                 continue
             if standing.status in TERMINAL or here.watchers.closing:
                 yield _ending(standing, place)
@@ -105,23 +110,36 @@ async def _may_go_on(here: Service, id_: str, place: _Place, standing: Standing)
     return await here.outbox.database.write(lambda tx: streams.mark(tx, id_, place.run))
 
 
-def _shown(standing: Standing, place: _Place) -> Iterator[tuple[bytes, _Place]]:
-    """Give the events of what was read, each with the place after it."""
-    for sequence, chunk in standing.chunks:
+def _following(standing: Standing, place: _Place) -> _Place:
+    """Give the place after all that was read."""
+    return _Place(place.run, standing.chunks[-1][0] + 1) if standing.chunks else place
+
+
+def _shown(chunks: list[tuple[int, Chunk]], place: _Place) -> Iterator[tuple[bytes, _Place]]:
+    """Give the events of what was read, each with the place after it.
+
+    Takes them out of the list: while a slow reader is waited for, what it has been sent is not kept.
+    """
+    chunks.reverse()
+    while chunks:
+        sequence = chunks[-1][0]
         skipped = place.item if sequence == place.sequence else 0
-        for event, data, item in _pieces(chunk, skipped):
+        pieces = _pieces(chunks.pop()[1])[skipped:]
+        pieces.reverse()
+        item = skipped
+        while pieces:
+            item += 1
             after = _Place(place.run, sequence, item)
-            yield _event(event, data, after), after
+            yield _event(*pieces.pop(), after), after
 
 
-def _pieces(chunk: Chunk, skipped: int) -> list[tuple[str, str, int]]:
-    """Give a chunk's events from its item `skipped` on: name, data, and how many items are sent then."""
+def _pieces(chunk: Chunk) -> list[tuple[str, str]]:
+    """Give a chunk's events: name and data."""
     kind, data = chunk
     if kind == "logs":
-        return [] if skipped else [("logs", data, 1)]
+        return [("logs", data)]
     value = json.decode(data.encode())
-    items = value if isinstance(value, list) else [value]
-    return [("output", _text(item), place) for place, item in enumerate(items, 1) if place > skipped]
+    return [("output", _text(item)) for item in (value if isinstance(value, list) else [value])]
 
 
 def _text(value: object) -> str:

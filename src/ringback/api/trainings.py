@@ -1,10 +1,12 @@
 """Trainings: a prediction of a version's `train` that ends in a new version of a model, its destination."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ringback.api import creating, wire
-from ringback.api.body import read_object
+from ringback.api.creating import Order
 from ringback.api.predictions import canceled, id_of, listed, shown
 from ringback.api.service import Service
 from ringback.store import trainings
@@ -16,21 +18,15 @@ async def create(here: Service, request: Request) -> Response:
     """POST /models/{owner}/{name}/versions/{id}/trainings."""
     account = await here.authenticator.account(request)
     model = "{owner}/{name}".format(**request.path_params)
-    version = await here.catalog.training(account, model, str(request.path_params["id"]))
-    body = await read_object(request, here.body_limit)
-    destination, wanted = wire.training(body, here.hooks)
-    if not await here.outbox.database.read(lambda tx: trainings.may_train(tx, account, destination)):
-        raise NotFound("The specified training destination does not exist")
-    return await creating.create(
-        here,
-        request,
-        account,
-        version,
-        wanted,
-        pool=trainings.POOL,
-        kind="training",
-        destination=destination,
-    )
+
+    async def understood(body: dict[str, Any]) -> Order:
+        version = await here.catalog.training(account, model, str(request.path_params["id"]))
+        destination, wanted = wire.training(body, here.hooks)
+        if not await here.outbox.database.read(lambda tx: trainings.may_train(tx, account, destination)):
+            raise NotFound("The specified training destination does not exist")
+        return Order(version, wanted, pool=trainings.POOL, kind="training", destination=destination)
+
+    return await creating.create(here, request, account, understood)
 
 
 async def index(here: Service, request: Request) -> Response:

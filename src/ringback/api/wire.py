@@ -23,12 +23,11 @@ _MANY = 20
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A create request (`body` as it came), checked but for the input, which only the version can check."""
+    """A create request, checked but for the input, which only the version can check."""
 
     version: str | None
     input: dict[str, Any]
     webhook: Webhook | None
-    body: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +57,13 @@ def create(body: dict[str, Any], hooks: HookRules, *, with_version: bool) -> Cre
     faults = _unknown(body, _KEYS if with_version else _KEYS - {"version"})
     version = body.get("version")
     if with_version:
-        faults += _required(body, "version", str, "string")
+        faults += _version(body)
     faults += _required(body, "input", dict, "object")
     if not isinstance(body.get("stream", False), bool | None):
         faults.append(_type("stream", "boolean"))
     webhook = _webhook(body, hooks, faults)
     _raise(faults)
-    return Create(version if with_version else None, body["input"], webhook, body)
+    return Create(version if with_version else None, body["input"], webhook)
 
 
 def training(body: dict[str, Any], hooks: HookRules) -> tuple[str, Create]:
@@ -77,7 +76,7 @@ def training(body: dict[str, Any], hooks: HookRules) -> tuple[str, Create]:
     faults += _required(body, "destination", str, "string") + _required(body, "input", dict, "object")
     webhook = _webhook(body, hooks, faults)
     _raise(faults)
-    return body["destination"], Create(None, body["input"], webhook, body)
+    return body["destination"], Create(None, body["input"], webhook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +192,12 @@ def _unknown(body: dict[str, Any], allowed: frozenset[str]) -> list[InvalidField
         for key in body
         if key not in allowed
     ]
+
+
+def _version(body: dict[str, Any]) -> list[InvalidField]:
+    if "model" in body and "version" not in body:
+        return [InvalidField("required", "", "version is required: give the model's owner/name as version")]
+    return _required(body, "version", str, "string")
 
 
 def _required(body: dict[str, Any], key: str, kind: type, name: str) -> list[InvalidField]:

@@ -39,6 +39,22 @@ for _name, _commands in (
     app.add_typer(_commands.app, name=_name)
 
 
+def _tell_version(wanted: bool) -> None:  # noqa: FBT001 - what an option's callback is given
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command("version")
 def version_command() -> None:
     """Print the version."""
@@ -53,9 +69,9 @@ def serve_command(
         typer.Argument(metavar="[OWNER/NAME=DIR]...", help="Models: folders with a cog.yaml."),
     ] = None,
     *,
-    host: Annotated[str | None, typer.Option(help="Address to listen on [127.0.0.1].")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on [5050]; 0 takes a free one.")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder for the data [ringback-data].")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (127.0.0.1).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (5050); 0 takes a free one.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder for the data (ringback-data).")] = None,
     public_url: Annotated[str | None, typer.Option(help="How this server is reached from outside.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A TOML file with these and all other settings.")
@@ -97,7 +113,8 @@ def _log_to_stderr(level: str) -> None:
         format="%(asctime)s %(levelname)s %(message)s",
         stream=sys.stderr,
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its comings and goings are ours to tell
+    # Its comings and goings are ours to tell, and anybody can cause its warnings.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
 
 
 def main(world: "World | None" = None) -> None:

@@ -98,7 +98,7 @@ def read_config(path: Path) -> Config:
         raise SetupError(f"can't read the configuration {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise SetupError(f"{path} is not TOML: {error}") from None
-    return parse_config(document, str(path), path.parent)
+    return parse_config(document, str(path), path.parent.absolute())
 
 
 def parse_config(document: dict[str, Any], where: str, folder: Path) -> Config:

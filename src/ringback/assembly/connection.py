@@ -1,7 +1,7 @@
-"""An HTTP connection with bounds where uvicorn has none: the head's size and time, and a body nobody reads.
+"""An HTTP connection with bounds where uvicorn has none: the head's size and time, and what nobody reads.
 
-The parser keeps a head, however long, until it is whole; and after an answer to the first part of a body the
-rest is read and thrown away for as long as it comes.
+The parser keeps a head, however long, until it is whole; after an answer to the first part of a body the
+rest is read and thrown away for as long as it comes; and an answer is kept until its reader has taken it.
 """
 
 import asyncio
@@ -28,6 +28,12 @@ REST_S = 30.0
 Closing at once would be a reset for whoever still sends, and many would not see the answer then.
 """
 
+UNREAD_S = 60.0
+"""Seconds in which whoever is answered must take something of what is kept for it."""
+
+UNREAD_LOOK_S = 10.0
+"""Seconds between looks at that."""
+
 _NOT_HTTP = problem(400, "The request is not valid HTTP/1.1.")
 _TOO_LONG = problem(431, f"The request's line and headers are over the limit of {HEAD_LIMIT:,} bytes.")
 
@@ -50,6 +56,10 @@ class Connection(HttpToolsProtocol):
         """Of the head: what the parser was fed after the chunk in which it began."""
         self._rest: int | None = None
         """How many bytes may still come of a body that was answered."""
+        self._unread: asyncio.TimerHandle | None = None
+        self._kept = 0
+        """How many bytes were kept for the reader at the last look."""
+        self._taken_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         """Begin to wait for the first head."""
@@ -60,6 +70,13 @@ class Connection(HttpToolsProtocol):
         """Let go of everything."""
         super().connection_lost(exc)
         self._close_in(None)
+        if self._unread is not None:
+            self._unread.cancel()
+
+    def pause_writing(self) -> None:
+        """Much of an answer is kept, since the reader is slow."""
+        super().pause_writing()
+        self._see_it_taken()
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and see that it comes to something."""
@@ -117,10 +134,31 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The answer is sent."""
         super().on_response_complete()
+        if self.transport.get_write_buffer_size():
+            self._see_it_taken()
         self._is_answering = not self.cycle.response_complete  # another request may have been queued
         if self._in_body and not self._is_answering and not self.transport.is_closing():
             self._rest = REST_LIMIT
             self._close_in(REST_S)
+
+    def _see_it_taken(self) -> None:
+        """Cut a reader off that takes nothing: closing would wait for it, and keep what it has asked for."""
+        if self._unread is None:
+            self._kept, self._taken_at = self.transport.get_write_buffer_size(), self.loop.time()
+            self._unread = self.loop.call_later(UNREAD_LOOK_S, self._look_unread)
+
+    def _look_unread(self) -> None:
+        self._unread = None
+        kept, now = self.transport.get_write_buffer_size(), self.loop.time()
+        if kept != self._kept:
+            self._kept, self._taken_at = kept, now
+        if now - self._taken_at >= UNREAD_S:
+            self.transport.abort()
+        elif kept:
+            self._unread = self.loop.call_later(UNREAD_LOOK_S, self._look_unread)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: who asks for another protocol is answered in this one."""
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 # uvicorn's words
         """Refuse what can't be parsed."""

@@ -28,6 +28,8 @@ _NAME = "control.sock"
 _LONGEST = 65_536
 """Bytes of an order."""
 
+_TOO_LONG = f"the order is over the limit of {_LONGEST:,} bytes"
+
 _HEARD_S = 10.0
 """Seconds in which an order must have come."""
 
@@ -88,20 +90,31 @@ def _remove(descriptor: int) -> None:
 async def _answer(carry: Carry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         async with asyncio.timeout(_HEARD_S):
-            line = await reader.readline()
-        writer.write(msgspec.json.encode(await _carried(carry, line)) + b"\n")
+            line = await _line(reader)
+        answer = await _carried(carry, line) if line else {"fault": _TOO_LONG}
+        writer.write(msgspec.json.encode(answer) + b"\n")
         await writer.drain()
-    except (OSError, TimeoutError, ValueError) as error:  # it left, said nothing, or said too much
+    except (OSError, TimeoutError) as error:  # it left, or said nothing
         log.warning("control: no order came: %s", error)
     finally:
         writer.close()
 
 
+async def _line(reader: asyncio.StreamReader) -> bytes:
+    """Give the order, or nothing if it is too long; what ends without a line's end is an order too."""
+    try:
+        return await reader.readline() or b"\n"
+    except ValueError:
+        return b""
+
+
 async def _carried(carry: Carry, line: bytes) -> dict[str, Any]:
     try:
-        return {"done": await carry(msgspec.json.decode(line, type=Order))}
-    except msgspec.MsgspecError as error:
+        wanted = msgspec.json.decode(line, type=Order)
+    except (msgspec.MsgspecError, RecursionError) as error:
         return {"fault": f"the server does not know this order: {error}; is it of another version?"}
+    try:
+        return {"done": await carry(wanted)}
     except (RingbackError, SetupError) as error:
         return {"fault": str(error)}
     except Exception:  # the boundary: a fault of ours is logged, and whoever ordered hears of it
@@ -143,13 +156,16 @@ def _by_itself(folder: Path, wanted: Order, alone: Callable[[DataFolder, Order],
 
 def _asked(folder: Path, wanted: Order) -> Any:
     """Ask a running server; FileNotFoundError or ConnectionRefusedError says that there is none."""
+    text = msgspec.json.encode(wanted) + b"\n"
+    if len(text) > _LONGEST:
+        raise CommandFailed(_TOO_LONG)
     try:
         with (
             _beside(folder) as (_, path),
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking,
         ):
             asking.connect(path)
-            asking.sendall(msgspec.json.encode(wanted) + b"\n")
+            asking.sendall(text)
             text = b"".join(iter(lambda: asking.recv(_LONGEST), b""))
         answer = msgspec.json.decode(text)
     except (FileNotFoundError, ConnectionRefusedError):

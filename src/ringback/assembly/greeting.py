@@ -1,5 +1,6 @@
 """What a starting server says to the person who started it."""
 
+import shlex
 from collections.abc import Callable
 
 from ringback.assembly.config import ServerConfig
@@ -18,14 +19,16 @@ def greet(
     data: DataFolder,
     served: tuple[Served, ...],
 ) -> None:
-    """Say where it listens, where its data is and what it serves."""
+    """Say where it listens, where its documentation and its data are, and what it serves."""
     say(f"ringback is listening on {links.base}")
+    say(f"  docs    {links.base}/docs")
     say(f"  data    {data.folder}")
     for item in served:
         say(f"  model   {item.model.name} from {item.model.folder}")
         say(f"          version {item.model.version}")
     if not served:
-        say("  models  none yet: ringback serve OWNER/NAME=DIR")
+        where = "" if server.data == ServerConfig().data else f" --data {shlex.quote(str(data.folder))}"
+        say(f"  models  none yet: ringback models add OWNER/NAME=DIR{where}")
     if server.host in EVERYWHERE and not server.public_url:
         say(f"  note    clients and receivers are told {links.base}: give --public-url if they are elsewhere")
 

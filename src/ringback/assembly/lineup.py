@@ -11,7 +11,7 @@ from ringback.assembly.config import Config, ModelConfig, checked_model
 from ringback.assembly.data import DataFolder
 from ringback.assembly.settings.hardware import CPU
 from ringback.assembly.working import served
-from ringback.store import models
+from ringback.store import models, versions
 from ringback.store.database import Database
 from ringback.words import json
 from ringback.words.errors import SetupError, Unavailable
@@ -24,23 +24,32 @@ log = logging.getLogger(__name__)
 class Lineup:
     """Adds models, takes them away, loads them anew."""
 
-    def __init__(self, config: Config, data: DataFolder, worker: Worker, forget: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        data: DataFolder,
+        worker: Worker,
+        database: Database,
+        forget: Callable[[], None],
+    ) -> None:
         """Take what it works with.
 
         Args:
             config: the configuration.
             data: the data folder, which is no source even if it lies in a model's.
             worker: what runs them.
+            database: where their versions stand.
             forget: called when models or versions have changed.
         """
         self._config = config
         self._data = data
         self._worker = worker
+        self._database = database
         self._forget = forget
 
-    async def restore(self, database: Database) -> None:
+    async def restore(self) -> None:
         """Serve again what was added by command before this start; one that can't be stops nothing."""
-        for name, settings in await database.read(models.commanded):
+        for name, settings in await self._database.read(models.commanded):
             try:
                 table = json.decode(settings.encode())
                 await self.add(name, checked_model(name, table, "models add", Path("/")))
@@ -72,30 +81,41 @@ class Lineup:
             SetupError: it is of the configuration, or not served.
         """
         if name in self._config.models:
-            raise SetupError(f"model {name} is of the configuration: take it out there, and restart ringback")
+            raise SetupError(
+                f"model {name} is of the configuration or the command line of `ringback serve`:"
+                " take it out there, and restart ringback"
+            )
         await self._worker.remove(name)
         self._forget()
 
-    async def reload(self, name: str) -> str:
-        """Read a model's folder anew, and give the version that is served then.
+    async def reload(self, name: str) -> dict[str, str]:
+        """Read a model's folder anew; give the `version` it holds and the model's `latest`.
 
         Raises:
             SetupError: it can't be: what was served goes on.
         """
         version = await self._worker.reload(name)
         self._forget()
-        return version
+        return {"version": version, "latest": await self._latest(name) or version}
+
+    async def _latest(self, name: str) -> str | None:
+        found = await self._database.read(lambda tx: versions.latest(tx, name))
+        return None if found is None else found.id
 
     async def listed(self) -> list[dict[str, Any]]:
         """Give the models that are served, each with its version and how busy it is."""
         states = {(each.version, each.pool): each for each in await self._worker.state()}
-        return [_listed(item, states[item.model.version, OWN]) for item in self._worker.served]
+        return [
+            _listed(item, states[item.model.version, OWN], await self._latest(item.model.name))
+            for item in self._worker.served
+        ]
 
 
-def _listed(item: Served, state: Any) -> dict[str, Any]:
+def _listed(item: Served, state: Any, latest: str | None) -> dict[str, Any]:
     return {
         "name": item.model.name,
         "version": item.model.version,
+        "latest": latest or item.model.version,
         "running": state.running,
         "starting": state.starting,
         "max_replicas": state.most,

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import logging
+import math
 import signal
 import socket
 from collections.abc import Callable
@@ -13,7 +15,12 @@ from ringback.assembly.connection import Connection
 from ringback.assembly.greeting import EVERYWHERE
 from ringback.words.errors import SetupError
 
+log = logging.getLogger(__name__)
+
 _BACKLOG = 2048
+
+_LAST_S = 5
+"""Seconds in which requests that were cut off must have noticed it."""
 
 
 def bound(server: ServerConfig) -> socket.socket:
@@ -69,19 +76,33 @@ async def answer(
         proxy_headers=False,
         lifespan="off",
         server_header=False,
-        timeout_graceful_shutdown=max(1, int(server.drain_s)),
+        timeout_graceful_shutdown=math.ceil(server.drain_s) + _LAST_S,
         backlog=_BACKLOG,
     )
     http = uvicorn.Server(settings)
     # uvicorn's own handlers raise the signal again after the shutdown; ours goes on to drain.
     http.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
 
-    def stop() -> None:
-        http.force_exit = http.should_exit
-        http.should_exit = True
-        stopping()
-
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if http.should_exit:
+            http.force_exit = True
+            cut_off(http)
+        else:
+            http.should_exit = True
+            loop.call_later(max(1.0, server.drain_s), cut_off, http)
+            stopping()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     await http.serve(sockets=[listening])
+
+
+def cut_off(http: uvicorn.Server) -> None:
+    """End the connections that are left: a body that has not come, an answer that nobody takes."""
+    left = [each.transport for each in http.server_state.connections]
+    if left:
+        log.warning("stopping: cut off what was not through: %d connections", len(left))
+    for transport in left:
+        transport.abort()

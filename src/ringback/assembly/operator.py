@@ -35,8 +35,8 @@ class Models(Protocol):
     async def remove(self, name: str) -> None:
         """Serve a model no longer."""
 
-    async def reload(self, name: str) -> str:
-        """Read a model's folder anew, and give the version that is served then."""
+    async def reload(self, name: str) -> dict[str, str]:
+        """Read a model's folder anew; give the `version` it holds and the model's `latest`."""
 
     async def listed(self) -> list[dict[str, Any]]:
         """Give the models that are served, each with its version and how busy it is."""
@@ -81,9 +81,7 @@ def alone(world: World, data: DataFolder, order: Order) -> Any:
 
 async def _new_token(here: Premises, order: orders.NewToken) -> dict[str, str]:
     if order.account and not _USERNAME.fullmatch(order.account):
-        raise Invalid(
-            f"{order.account!r} is no username: up to 64 of lower-case letters, digits and . - _"
-        )
+        raise Invalid(f"{order.account!r} is no username: up to 64 of lower-case letters, digits and . - _")
     if len(order.name) > _LONGEST_NAME or not order.name.isprintable():
         raise Invalid(f"a token's name is one line of at most {_LONGEST_NAME} characters")
     # The operator's, whosever token comes first; by itself, since the first account is the oldest one.
@@ -129,7 +127,7 @@ async def _remove_model(here: Premises, order: orders.RemoveModel) -> None:
     await _running(here).remove(order.name)
 
 
-async def _reload_model(here: Premises, order: orders.ReloadModel) -> dict[str, str]:
+async def _reload_model(here: Premises, order: orders.ReloadModel) -> dict[str, dict[str, str]]:
     running = _running(here)
     names = [order.name] if order.name else [each["name"] for each in await running.listed()]
     return {name: await running.reload(name) for name in names}

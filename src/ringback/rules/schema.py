@@ -124,6 +124,7 @@ def _end_of_text(escape: re.Match[str]) -> str:
     return r"\z" if escape[1] == "Z" else escape[0]
 
 
+_GIVE_A_FILE = "give an http(s) or data: URL, or open the file so that the client sends it"
 _RULES = {
     # jsonschema's rule: gojsonschema's name of it, and its words
     "Required": ("required", "{property} is required"),
@@ -139,6 +140,7 @@ _RULES = {
     "MinLength": ("string_gte", "String length must be greater than or equal to {limit}"),
     "Pattern": ("pattern", "Does not match pattern '{pattern}'"),
     "Format": ("format", "Does not match format '{format}'"),
+    "File": ("format", f"Does not match format 'uri': {_GIVE_A_FILE}"),
     "MaxItems": ("array_max_items", "Array must have at most {limit} items"),
     "MinItems": ("array_min_items", "Array must have at least {limit} items"),
     "UniqueItems": ("unique", "Array items must be unique"),
@@ -167,6 +169,8 @@ def _fields(error: jsonschema_rs.ValidationError) -> Iterator[InvalidField]:
             yield from _fields(inner)
         return
     path = ".".join(["input", *(_cut(str(step)) for step in error.instance_path)])
+    if facts.get("format") == "uri":
+        rule = "File"
     type_, words = _RULES.get(rule, (rule.lower(), f"Does not fit the schema ({rule})"))
     for unexpected in facts.get("unexpected", [""]):
         shown = {**{key: _shown(key, fact) for key, fact in facts.items()}, "unexpected": _cut(unexpected)}

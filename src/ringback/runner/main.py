@@ -16,6 +16,11 @@ from .loader import Entry
 from .parameters import LoadError
 from .protocol import Load, Loaded, LoadFailed, Ready, SetupFailed, Shutdown, encode
 
+_NO_COG = (
+    "; install cog in the model's Python: python -m venv V && V/bin/pip install cog, then"
+    ' python = "V/bin/python" in the configuration'
+)
+
 
 def main(control_fd: int, lifeline_fd: int) -> None:
     """Be the runner; `ringback.runner.command` says what the descriptors are. Ends with the process.
@@ -66,10 +71,15 @@ def _set_up(entry: Entry, order: Load, channel: Channel, loop: Loop) -> Predicto
     return Predictor(function, entry.parameters, channel, loop, order.marker)
 
 
+def _next_step(error: BaseException) -> str:
+    is_cog = isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] == "cog"
+    return _NO_COG if is_cog else ""
+
+
 def _fail(channel: Channel, order: Load, failure: Callable[[str], Any], error: BaseException) -> NoReturn:
     """Tell why the model can't be hosted, and end: at once, since it may have left threads that never end."""
     logs.report(error)
-    line = str(error) if isinstance(error, LoadError) else logs.one_line(error)
+    line = str(error) if isinstance(error, LoadError) else logs.one_line(error) + _next_step(error)
     logs.mark(order.marker)
     channel.send(encode(failure(line)))
     os._exit(1)

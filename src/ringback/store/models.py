@@ -8,7 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ringback.store import accounts
 from ringback.store.database import Row, Tx, queries
+from ringback.words.errors import SetupError
 
 Q = queries("models")
 
@@ -84,7 +86,7 @@ class Page:
 async def register(tx: Tx, name: str, made_by: MadeBy, settings: str = "{}", hardware: str = "cpu") -> None:
     """Serve a model from now on, as the configuration or the operator says.
 
-    One that an account has made before remains that account's, as visible as it was.
+    One that the first account, the operator's, has made over the API before is everybody's from then on.
 
     Args:
         tx: the transaction.
@@ -92,12 +94,22 @@ async def register(tx: Tx, name: str, made_by: MadeBy, settings: str = "{}", har
         made_by: `configuration` or `command`.
         settings: of a `command`: JSON, as a table of the configuration.
         hardware: the SKU that it runs on.
+
+    Raises:
+        SetupError: another account has made it, and could go on changing what would run for everybody.
     """
+    row = await tx.row(Q["account"], name)
+    if row is not None and row[0] not in ("", await accounts.default(tx)):
+        owner = await accounts.username(tx, row[0])
+        raise SetupError(
+            f"model {name}: the account {owner} has made a model of this name over the API; serve yours "
+            f"under another name, or delete that one first (DELETE /v1/models/{name} with a token of {owner})"
+        )
     await tx.run(Q["register"], name, made_by, settings, hardware, tx.now)
 
 
 async def withdraw(tx: Tx, name: str) -> None:
-    """Serve a model no longer. What waits still runs; one that an account has made remains that account's."""
+    """Serve a model no longer. What waits still runs."""
     await tx.run(Q["withdraw"], name)
 
 

@@ -174,6 +174,15 @@ async def facts(tx: Tx, id_: str) -> Facts | None:
     return None if row is None else Facts(*row)
 
 
+async def fits(tx: Tx, id_: str, room: int) -> bool:
+    """Say whether a prediction's input, output and logs have at most `room` characters together.
+
+    No more of them is looked at than that and 50 chunks.
+    """
+    row = await tx.row(Q["size"], id_, room)
+    return row is None or row[0] is None or row[0] <= room
+
+
 async def _chunks(tx: Tx, id_: str) -> list[Chunk]:
     return [(kind, data) for kind, data in await tx.rows(C["all"], id_)]
 
@@ -196,9 +205,9 @@ class Wanted(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a list, newest first, and whether there is more on either side."""
+    """The ids on a page of a list, newest first, and whether there is more on either side."""
 
-    items: list[tuple[Facts, list[Chunk]]]
+    ids: list[str]
     newer: bool
     older: bool
 
@@ -212,7 +221,10 @@ async def page(
     before: str | None = None,
     after: str | None = None,
 ) -> Page:
-    """List an account's predictions, newest first: before (older than) or after (newer than) an id."""
+    """List an account's predictions, newest first: before (older than) or after (newer than) an id.
+
+    Only which they are: each may be large, so that they are read one by one.
+    """
     if after is not None:
         rows = await _rows(tx, "newer", account, after, size, wanted)
         newer, rows = len(rows) > size, rows[:size][::-1]
@@ -221,7 +233,7 @@ async def page(
         rows = await _rows(tx, "older", account, before or _end(wanted), size, wanted)
         older, rows = len(rows) > size, rows[:size]
         newer = before is not None
-    return Page([(Facts(*row), await _chunks(tx, row[0])) for row in rows], newer, older)
+    return Page([id_ for (id_,) in rows], newer, older)
 
 
 def _end(wanted: Wanted) -> str:

@@ -73,6 +73,11 @@ async def shown(tx: Tx, model: str, id_: str) -> Version | None:
     return _version(await tx.row(Q["shown"], id_, model))
 
 
+async def may_run(tx: Tx, account: str, id_: str) -> bool:
+    """Say whether an account may run a version: it is shown, and so is its model, to this account."""
+    return await tx.row(Q["may_run"], account, id_) is not None
+
+
 async def latest(tx: Tx, model: str) -> Version | None:
     """Give a model's latest version, or None while it has none."""
     return _version(await tx.row(Q["latest"], model))

@@ -26,6 +26,7 @@ Raw = msgspec.Raw
 _DECODE_DEPTH = 200
 _CANONICAL_DEPTH = _DECODE_DEPTH + 50  # room for the envelope around what `decode` let in
 _EXACT = 2**53
+_OVERFLOW = 2**1023
 _LAST_INDEX = 2**32 - 2
 _INDEX = re.compile(r"0|[1-9][0-9]{0,9}")
 _LEAVES = frozenset({str, int, bool, type(None), Raw})
@@ -62,6 +63,31 @@ def canonical(value: Any) -> bytes:
         return _encode(fitted)
     except UnicodeEncodeError:
         return _encode(_well_formed(fitted))
+
+
+def comparable(value: Any) -> bytes:
+    """Give a text that is the same for values that JSON (RFC 8259) takes for the same.
+
+    The order of keys and the spelling of numbers say nothing: 1 is 1.0, and 10^21 is 1e21.
+
+    Args:
+        value: what `decode` gave, or a list or dict of such.
+    """
+    return msgspec.json.encode(_by_value(value), order="deterministic")
+
+
+def _by_value(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return {key: _by_value(item) for key, item in value.items()}
+    if kind is list:
+        return [_by_value(item) for item in value]
+    if kind is float:
+        return int(value) if value.is_integer() and abs(value) <= _EXACT else value
+    if kind is int and abs(value) > _EXACT:
+        # The shorter of the two texts: 1e300 as an int has 301 digits.
+        return float(value) if abs(value) < _OVERFLOW and float(value) == value else value
+    return value
 
 
 def decode(data: bytes) -> Any:

@@ -13,7 +13,6 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import (
     ClientError,
-    ClientResponseError,
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
@@ -21,13 +20,14 @@ from aiohttp import (
 )
 from yarl import URL
 
-from ringback.net.guard import guarded_connector, refused_address
+from ringback.net.guard import guarded_connector
 from ringback.rules.address import AddressRules
 from ringback.rules.file_url import file_id, is_below
 from ringback.rules.snapshot import Links
 from ringback.rules.url import redacted
 from ringback.runner.protocol import FILE_KEY, PIECE, InputFile
 from ringback.words.errors import Unavailable
+from ringback.work.fetching import fetch_fault
 from ringback.work.files import FileStore
 from ringback.work.uploads import Sent
 
@@ -208,7 +208,8 @@ class InputFiles:
                 raise
             if isinstance(error, ValueError | NonHttpUrlClientError):  # aiohttp's InvalidURL is the former
                 raise _unusable(name) from error
-            raise InputError(f"input '{name}': {redacted(url)} can't be fetched: {_reason(error)}") from error
+            why = fetch_fault(error, self._rules.timeout_s)
+            raise InputError(f"input '{name}': {redacted(url)} can't be fetched: {why}") from error
         file.seek(0)
         return file
 
@@ -232,13 +233,6 @@ def _target(url: str) -> URL:
 def _unusable(name: str) -> InputError:
     # The URL is not shown: where its password or its query begins can't be told when it can't be parsed.
     return InputError(f"input '{name}': what is given, or where it redirects to, is no valid URL")
-
-
-def _reason(error: BaseException) -> str:
-    refused = refused_address(error)
-    if refused is None and isinstance(error, ClientResponseError):
-        return error.message or type(error).__name__  # its text would repeat the whole URL
-    return str(refused or error) or type(error).__name__
 
 
 def close(fetched: list[Fetched]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ringback.words.errors import Unavailable
-from ringback.work.devices import Devices
+from ringback.work.devices import Devices, Share
 from ringback.work.files import no_room
 from ringback.work.host import NotNow, RunnerError
 from ringback.work.pace import ReplicaSettings, Scale
@@ -34,6 +34,9 @@ NOT_NOW_S = 10.0
 
 _QUIET_S = 2.0
 """Seconds a model may take to load before the log says what is going on."""
+
+TURN_S = 30.0
+"""Seconds of work after which a replica beyond the least gives its device to a pool that has none."""
 
 _NO_DEVICE = ""
 
@@ -86,6 +89,7 @@ class Pool:
         self._settings = settings
         self._desk = desk
         self._devices = devices
+        self._share = Share()
         self._folder_now = folder_now
         self._replicas: list[Replica] = []
         self._fresh: set[Replica] = set()
@@ -131,7 +135,7 @@ class Pool:
         replica = Replica(self.name, self.queue, settings, self._desk, self._look)
         self._fresh.add(replica)
         note = asyncio.get_running_loop().call_later(_QUIET_S, log.info, "[%s] still loading", self.name)
-        equipped = self._equipped(replica, scale)
+        equipped = self._devices.equip(replica, scale.hardware, self._share)
         stays = equipped and scale.least > 0
         try:
             document = await replica.load(settings.folder, replica.device if equipped else _NO_DEVICE)
@@ -148,7 +152,7 @@ class Pool:
 
     async def _dismiss(self, replica: Replica) -> None:
         await replica.stopped()
-        self._put_back(replica)
+        self._devices.put_back(replica, self._share)
         self._fresh.discard(replica)
 
     async def discard(self, fresh: "Fresh") -> None:
@@ -272,7 +276,7 @@ class Pool:
             if not replica.draining:
                 await replica.drain(0)
             self._replicas.remove(replica)
-            self._put_back(replica)
+            self._devices.put_back(replica, self._share)
             self._look()
 
     async def _turn(self, replica: Replica) -> None:
@@ -310,6 +314,8 @@ class Pool:
         if await replica.ready():
             self._failures, self._proven = 0, True
             self._look()
+        if replica.turn_s > TURN_S and self._gives_up(replica, busy=True):
+            replica.retire()
         return not replica.leaving
 
     async def _folder(self) -> Path:
@@ -324,6 +330,8 @@ class Pool:
         left = self.scale.idle_s - replica.idle_s
         if not self._spare() or not replica.idle:
             await replica.wait(_POLL_S)
+        elif replica.free and self._gives_up(replica, busy=False):
+            replica.retire()
         elif left > 0 or not replica.free:
             await replica.wait(min(_POLL_S, max(0.0, left)))
         else:
@@ -331,6 +339,11 @@ class Pool:
 
     def _spare(self) -> bool:
         return len(self._staying) > self.scale.least
+
+    def _gives_up(self, replica: Replica, *, busy: bool) -> bool:
+        """Say whether another pool needs its device more, and it is not one of the least that have theirs."""
+        equipped = sum(each.device is not None for each in self._staying)
+        return equipped > self.scale.least and self._devices.gives_up(replica, self._share, busy=busy)
 
     async def _leave_unless_needed(self, replica: Replica) -> None:
         with contextlib.suppress(Unavailable):
@@ -352,30 +365,21 @@ class Pool:
         """Let go of what a child holds that could not be set up; the next one may start after a pause."""
         self._not_before = asyncio.get_running_loop().time() + pause
         await replica.stopped()
-        self._put_back(replica)
+        self._devices.put_back(replica, self._share)
         await self._leave_unless_needed(replica)
-
-    def _equipped(self, replica: Replica, scale: Scale) -> bool:
-        """Say whether a replica has the device that it needs, giving it a free one."""
-        if replica.device is None and self._devices.needed(scale.hardware):
-            replica.device = self._devices.take(scale.hardware)
-            return replica.device is not None
-        return True
 
     async def _equip(self, replica: Replica) -> None:
         """Wait for a free device, if it needs one, as long as it is needed itself."""
-        if not self._equipped(replica, self.scale):
+        devices, share = self._devices, self._share
+        if not devices.equip(replica, self.scale.hardware, share):
             log.info("[%s] waits for a device of %s: all are in use", self.name, self.scale.hardware)
-        while not replica.leaving and not self._equipped(replica, self.scale):
-            self._devices.wait(replica.wake)
-            await self._leave_unless_needed(replica)
-            await replica.wait(_POLL_S)
-        self._devices.wait_no_more(replica.wake)
-
-    def _put_back(self, replica: Replica) -> None:
-        device, replica.device = replica.device, None
-        if device is not None:
-            self._devices.give_back(device)
+        try:
+            while not replica.leaving and not devices.equip(replica, self.scale.hardware, share):
+                devices.wait(replica, self.scale.hardware, share)
+                await self._leave_unless_needed(replica)
+                await replica.wait(_POLL_S)
+        finally:
+            devices.wait_no_more(replica)
 
     async def drain(self, grace_s: float) -> None:
         """Claim no more; let what runs finish for `grace_s` seconds, hand back the rest, end the children."""

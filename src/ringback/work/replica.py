@@ -68,6 +68,7 @@ class Replica:
         self._limit: asyncio.TimerHandle | None = None
         self._finishing: set[asyncio.Task[None]] = set()
         self._idle_since = asyncio.get_running_loop().time()
+        self._began: float | None = None
 
     async def load(self, folder: Path, device: str | None = None) -> dict[str, object]:
         """Start the child and give the version's OpenAPI document.
@@ -113,7 +114,7 @@ class Replica:
         is_news, self._awaited = self._awaited is not self._host, self._host
         await self._host.ready
         if is_news:
-            self._idle_since = asyncio.get_running_loop().time()
+            self._idle_since, self._began = asyncio.get_running_loop().time(), None
         return is_news
 
     def _setup_logs(self, text: str) -> None:
@@ -140,6 +141,11 @@ class Replica:
     def idle_s(self) -> float:
         """For how long it has been idle, seconds."""
         return asyncio.get_running_loop().time() - self._idle_since if self.idle else 0.0
+
+    @property
+    def turn_s(self) -> float:
+        """How long ago its child was given its first prediction, seconds."""
+        return 0.0 if self._began is None else asyncio.get_running_loop().time() - self._began
 
     @property
     def busy(self) -> bool:
@@ -190,6 +196,8 @@ class Replica:
         if room * 2 <= most and here:
             return None  # half empty is early enough, and makes for fewer and larger claims
         claims = await self._queue.claim(room)
+        if claims and self._began is None:
+            self._began = asyncio.get_running_loop().time()
         for claim in claims:
             self._begin(claim)
         return len(claims)

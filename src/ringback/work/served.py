@@ -11,6 +11,7 @@ from ringback.store.database import Database, Tx
 from ringback.store.models import MadeBy
 from ringback.words.json import canonical
 from ringback.work import training
+from ringback.work.advice import advice
 from ringback.work.model import Model, read_model, restore, unchanged
 from ringback.work.pace import ReplicaSettings, Scale
 
@@ -61,6 +62,8 @@ class Served:
 async def described(item: Served, document: dict[str, Any], scratch: Path) -> str:
     """Give the OpenAPI document to register, its training's part included, as canonical JSON.
 
+    What the model's author should know of it is logged.
+
     Raises:
         RunnerError: what trains it can't be imported.
     """
@@ -68,6 +71,8 @@ async def described(item: Served, document: dict[str, Any], scratch: Path) -> st
     if model.train:
         trains = await training.described(item.python, model.folder, model.train, scratch)
         document = training.merged(document, trains)
+    for line in await asyncio.to_thread(advice, model, document):
+        log.warning("[%s] %s", model.name, line)
     return canonical(document).decode()
 
 

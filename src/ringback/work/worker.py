@@ -129,8 +129,11 @@ class Worker:
             SetupError: it is served already, or can't be imported or set up; nothing has changed.
         """
         async with self._lineup:
-            if item.model.name in self._served:
-                raise SetupError(f"model {item.model.name} is served already")
+            if (name := item.model.name) in self._served:
+                raise SetupError(
+                    f"model {name} is served already: `ringback models reload {name}` reads its folder anew;"
+                    " to change its folder or settings, remove it first"
+                )
             await self._install(item)
 
     async def reload(self, name: str) -> str:

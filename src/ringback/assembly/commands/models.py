@@ -38,13 +38,15 @@ def add_command(
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="SETTING=VALUE", help="A setting of [models], as in the configuration."
+            "--set", metavar="SETTING=VALUE", help=r"A setting of \[models], as in the configuration."
         ),
     ] = None,
     data: Data = HERE,
 ) -> None:
     """Serve models from now on, after a restart too."""
     settings = dict(_setting(text) for text in set_ or [])
+    if "/" in str(settings.get("python", "")):  # the server may have been started elsewhere
+        settings["python"] = str(Path(str(settings["python"])).absolute())
     for text in models:
         name, _, folder = text.partition("=")
         if not folder:
@@ -70,7 +72,8 @@ def list_command(*, json: AsJson = False, data: Data = HERE) -> None:
     elif not found:
         say("no models: ringback models add OWNER/NAME=DIR")
     else:
-        table(("MODEL", "VERSION", "RUNNING", "WAITING", "FROM", "FOLDER"), [_entry(each) for each in found])
+        heads = ("MODEL", "VERSION", "LATEST", "RUNNING", "WAITING", "FROM", "FOLDER")
+        table(heads, [_entry(each) for each in found])
 
 
 def _entry(found: dict[str, Any]) -> Entry:
@@ -79,6 +82,7 @@ def _entry(found: dict[str, Any]) -> Entry:
         (
             found["name"],
             found["version"][:12],
+            "same" if found["latest"] == found["version"] else found["latest"][:12],
             running,
             str(found["waiting"]),
             found["made_by"],
@@ -104,8 +108,17 @@ def reload_command(
 ) -> None:
     """Read models' folders anew; nothing that runs or waits fails."""
     for name in names or [""]:
-        for loaded, version in order(data, ReloadModel(name)).items():
-            say(f"{loaded} is served as version {version}")
+        for loaded, found in order(data, ReloadModel(name)).items():
+            say(_reloaded(loaded, found["version"], found["latest"]))
+
+
+def _reloaded(name: str, version: str, latest: str) -> str:
+    if latest == version:
+        return f"{name} is served as version {version}"
+    return (
+        f"{name} is unchanged, version {version}; {name} means {latest[:12]}…, made by a training:"
+        " change the folder or delete that version to go back"
+    )
 
 
 @app.command("example")

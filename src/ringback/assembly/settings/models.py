@@ -7,6 +7,7 @@ from ringback.assembly.settings.reading import Rule
 
 RERUNS = ("never", "unpublished", "always")
 _HEX_DIGITS = 64
+_MOST = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,13 @@ class ModelConfig:
 def rules(name: str, model: ModelConfig) -> Iterator[Rule]:
     """Give what must hold of a model's settings."""
     at = f'models."{name}"'
+    yield "\0" not in model.dir, f"{at}.dir can't have a NUL character in it"
+    yield "\0" not in model.python, f"{at}.python can't have a NUL character in it"
     yield model.timeout_s > 0, f"{at}.timeout_s must be above 0"
     yield model.train_timeout_s > 0, f"{at}.train_timeout_s must be above 0"
     yield model.rerun in RERUNS, f"{at}.rerun must be one of {', '.join(RERUNS)}"
     yield model.min_replicas >= 0, f"{at}.min_replicas must not be negative"
-    yield model.max_replicas > 0, f"{at}.max_replicas must be above 0"
+    yield 0 < model.max_replicas <= _MOST, f"{at}.max_replicas must be above 0 and at most {_MOST:,}"
     yield (
         model.min_replicas <= model.max_replicas,
         f"{at}.max_replicas must not be below {at}.min_replicas",

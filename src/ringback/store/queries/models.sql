@@ -1,10 +1,13 @@
 -- name: register
 INSERT INTO models (name, account_id, made_by, settings, hardware, created_at) VALUES ($1, '', $2, $3, $4, $5)
-ON CONFLICT (name) DO UPDATE SET made_by = $2, settings = $3, hardware = $4, served = TRUE;
+ON CONFLICT (name) DO UPDATE SET account_id = '', visibility = 'public', made_by = $2, settings = $3, hardware = $4,
+    served = TRUE;
+
+-- name: account
+SELECT account_id FROM models WHERE name = $1;
 
 -- name: withdraw
-UPDATE models SET served = account_id <> '', made_by = CASE WHEN account_id = '' THEN made_by ELSE 'api' END
-WHERE name = $1;
+UPDATE models SET served = FALSE WHERE name = $1;
 
 -- name: configured
 SELECT name FROM models WHERE made_by = 'configuration' AND served;

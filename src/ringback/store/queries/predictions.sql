@@ -13,17 +13,24 @@ SELECT id, model, version_id, status, input, source, created_at, started_at, com
        webhook, events, data_removed, kind, pool, deadline
 FROM predictions WHERE id = $1 AND account_id = $2;
 
+-- name: size
+WITH RECURSIVE walk (sequence, size) AS (
+    SELECT 0, length(input) FROM predictions WHERE id = $1
+    UNION ALL
+    SELECT walk.sequence + 50, walk.size + (
+        SELECT sum(length(data)) FROM chunks
+        WHERE prediction_id = $1 AND sequence > walk.sequence AND sequence <= walk.sequence + 50)
+    FROM walk WHERE walk.size <= $2
+)
+SELECT max(size) FROM walk;
+
 -- name: older
-SELECT id, model, version_id, status, input, source, created_at, started_at, completed_at, error, metrics,
-       webhook, events, data_removed, kind, pool, deadline
-FROM predictions
+SELECT id FROM predictions
 WHERE account_id = $1 AND id < $2 AND id >= $3 AND created_at >= $4 AND created_at < $5 AND :which
 ORDER BY id DESC LIMIT $6;
 
 -- name: newer
-SELECT id, model, version_id, status, input, source, created_at, started_at, completed_at, error, metrics,
-       webhook, events, data_removed, kind, pool, deadline
-FROM predictions
+SELECT id FROM predictions
 WHERE account_id = $1 AND id > $2 AND id >= $3 AND created_at >= $4 AND created_at < $5 AND :which
 ORDER BY id ASC LIMIT $6;
 

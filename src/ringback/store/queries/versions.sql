@@ -5,6 +5,11 @@ SELECT id, model, entry, openapi_schema, created_at, train, weights FROM version
 SELECT id, model, entry, openapi_schema, created_at, train, weights FROM versions
 WHERE id = $1 AND model = $2 AND NOT removed;
 
+-- name: may_run
+SELECT 1 FROM versions JOIN models ON models.name = versions.model
+WHERE versions.id = $2 AND NOT versions.removed AND models.served
+  AND (models.visibility = 'public' OR models.account_id = $1);
+
 -- name: latest
 SELECT id, model, entry, openapi_schema, created_at, train, weights FROM versions
 WHERE model = $1 AND NOT removed ORDER BY registered_at DESC, id DESC LIMIT 1;
