@@ -2,14 +2,22 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import pytest_asyncio
 from msgspec.structs import replace
+from starlette.requests import Request
 
-from ringback.api.creating import record
+from ringback.api import wire
+from ringback.api.catalog import Known
+from ringback.api.creating import Order, create, record
+from ringback.rules.schema import InputSchema
 from ringback.store import deployments, models, predictions, versions
 from ringback.store.deployments import Deployment
 from ringback.store.predictions import Created, Idempotency, New
+from ringback.words.errors import Unavailable
 from store.world import ACCOUNT, MODEL, VERSION, World, opened
 
 OTHER_VERSION, OTHER_ACCOUNT = "02" * 32, "acct_other"
@@ -100,3 +108,27 @@ async def test_a_repeat_finds_what_was_written_before_it_was_gone(world: World) 
     again = await written(world, replace(keyed, id=world.ids.make(world.now)))
     assert again is not None
     assert (again.facts.id, again.replayed) == (keyed.id, True)
+
+
+async def test_what_is_gone_each_time_it_is_looked_at_is_given_up(world: World) -> None:
+    looks: list[str] = []
+    here: Any = SimpleNamespace(
+        body_limit=1000,
+        clock=world.clock,
+        ids=world.ids,
+        outbox=SimpleNamespace(database=world.database),
+        catalog=SimpleNamespace(forget=lambda: looks.append("forgotten")),
+    )
+
+    async def body() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    async def understood(_: dict[str, Any]) -> Order:
+        looks.append("understood")
+        schema = InputSchema({"components": {"schemas": {"Input": {"type": "object"}}}})
+        return Order(Known("05" * 32, MODEL, schema), wire.Create(None, {}, None))
+
+    request = Request({"type": "http", "method": "POST", "path": "/predictions", "headers": []}, body)
+    with pytest.raises(Unavailable, match="ask again"):
+        await create(here, request, ACCOUNT, understood)
+    assert looks == ["understood", "forgotten"] * 5

@@ -21,7 +21,11 @@ from ringback.rules.snapshot import render
 from ringback.store import deployments, predictions, trainings, versions
 from ringback.store.database import Tx
 from ringback.store.predictions import Created, Idempotency, New
+from ringback.words.errors import Unavailable
 from ringback.words.json import canonical, comparable
+
+_TRIES = 5
+"""How often a request is understood anew if what it needs has changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ async def create(
         TooLarge: as api/body.read_object, and Malformed.
         Invalid: the input or a header is wrong.
         Conflict: the Idempotency-Key stands for another request.
+        Unavailable: what it needs changes again and again.
         RingbackError: what `understood` raises.
     """
     body = await read_object(request, here.body_limit)
@@ -75,8 +80,10 @@ async def create(
     made = None
     if same is not None:
         made = await here.outbox.database.read(lambda tx: predictions.replayed(tx, account, same))
-    while made is None:
-        made = await _made(here, account, await understood(body), headers, same)
+    for _ in range(_TRIES):
+        made = made or await _made(here, account, await understood(body), headers, same)
+    if made is None:
+        raise Unavailable("What this request needs keeps changing: ask again.")
     return await _answer(here, account, made, headers)
 
 
