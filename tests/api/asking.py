@@ -52,13 +52,18 @@ async def ask(
         return Answer(answer.status, answer.headers, await answer.read())
 
 
-async def raw(server: Server, request: bytes) -> bytes:
-    """Send bytes that need not be HTTP; give all that comes back."""
+async def raw(server: Server, request: bytes, *, half_close: bool = True) -> bytes:
+    """Send bytes that need not be HTTP; give all that comes back.
+
+    Without `half_close` the request must ask for the end of the connection. Whoever closes his half at once may be
+    taken for gone before the answer is there.
+    """
     url = URL(server.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
         writer.write(request)
-        writer.write_eof()
+        if half_close:
+            writer.write_eof()
         async with asyncio.timeout(10):
             return await reader.read()
     finally:

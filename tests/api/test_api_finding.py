@@ -120,7 +120,7 @@ async def test_a_search_by_query_is_understood_on_the_bare_wire(shop: Server) ->
         "content-type: text/plain;charset=UTF-8\r\ncontent-length: 6\r\nconnection: close\r\n\r\n"
         '"echo"'
     )
-    answer = await raw(shop, request.encode())
+    answer = await raw(shop, request.encode(), half_close=False)
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert b'"name":"echo"' in answer
 

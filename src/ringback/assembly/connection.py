@@ -5,6 +5,7 @@ rest is read and thrown away for as long as it comes; and an answer is kept unti
 """
 
 import asyncio
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -36,6 +37,18 @@ UNREAD_LOOK_S = 10.0
 
 _NOT_HTTP = problem(400, "The request is not valid HTTP/1.1.")
 _TOO_LONG = problem(431, f"The request's line and headers are over the limit of {HEAD_LIMIT:,} bytes.")
+
+
+_UPGRADE = re.compile(rb"\r\nupgrade(?=[ \t]*:)", re.IGNORECASE)
+
+
+def _unupgraded(data: bytes) -> bytes:
+    """Give a head without its wish for another protocol, for which the parser would skip the body.
+
+    Java's client asks so for HTTP/2 in its first request to a server without TLS, whatever that request is.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nIgnored", head) + end + rest
 
 
 class _TooLongError(Exception):
@@ -83,6 +96,8 @@ class Connection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._fed += len(data)
+        if not self._in_body and b"pgrade" in data:
+            data = _unupgraded(data)
         super().data_received(data)
         if self._rest is not None:
             self._rest -= len(data)
