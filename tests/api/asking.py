@@ -55,8 +55,8 @@ async def ask(
 async def raw(server: Server, request: bytes, *, half_close: bool = True) -> bytes:
     """Send bytes that need not be HTTP; give all that comes back.
 
-    Without `half_close` the request must ask for the end of the connection. Whoever closes his half at once may be
-    taken for gone before the answer is there.
+    Without `half_close` the request must ask for the end of the connection. Whoever closes his half at once
+    may be taken for gone before the answer is there.
     """
     url = URL(server.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
