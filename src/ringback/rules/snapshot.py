@@ -5,7 +5,7 @@ without being parsed again. Fields and their order: Replicate's prediction objec
 (replicate.com/docs/reference/http#predictions.get), the superset that all three official clients accept.
 """
 
-import hmac
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,8 +42,11 @@ class Links:
         return f"{self.base}/stream/{id_}/{self.stream_key(id_)}"
 
     def stream_key(self, id_: str) -> str:
-        """Give the part of a prediction's stream URL that can't be guessed: 128 bits of an HMAC."""
-        return hmac.digest(self.key, b"stream " + id_.encode(), "sha256")[:16].hex()
+        """Give the part of a prediction's stream URL that can't be guessed: 128 bits.
+
+        Keyed BLAKE2 (RFC 7693): an HMAC costs ten times as much, in every body and answer.
+        """
+        return hashlib.blake2b(id_.encode(), key=self.key, person=b"stream", digest_size=16).hexdigest()
 
 
 class Facts(Struct, frozen=True):
